@@ -1,0 +1,135 @@
+#include "daemon/commands/commands.hpp"
+#include "daemon/render.hpp"
+#include "job/maintain.hpp"
+#include "storage/object_store.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace dbbackup::daemon {
+
+namespace json = util::json;
+using util::cat;
+
+namespace {
+json::Object with_state(App& app, const catalog::Repository& record) {
+  json::Object object = to_json(record);
+  try {
+    app.repositories().get(record.name);
+    object["state"] = "ready";
+    object["problem"] = nullptr;
+  } catch (const util::Error& error) {
+    object["state"] = "unreachable";
+    object["problem"] = error.message();
+  }
+  return object;
+}
+
+json::Value add(App& app, const json::Object& params) {
+  catalog::Repository record;
+  record.name = text(params, "name");
+  record.url = text(params, "url");
+  record.options = options(params);
+  record.created = app.clock().now();
+  storage::check_store_url(record.url, {record.options.begin(), record.options.end()});
+  if (app.catalog().find_repository(record.name)) {
+    throw util::Error(util::ErrorCode::already_exists,
+                      cat("repository ", record.name, " exists already"));
+  }
+  const auto recovery_key = app.repositories().add(record, {}, secret(params, "passphrase"));
+  const catalog::Repository added = app.catalog().repository(record.name);
+  json::Object reply{{"schema_version", 1}, {"repository", with_state(app, added)}};
+  reply["recovery_key"] = json::from_optional(recovery_key);
+  return reply;
+}
+
+json::Object to_json(const repository::KeySlot& slot) {
+  return {{"slot", slot.id},
+          {"kind", repository::slot_kind_name(slot.kind)},
+          {"created_at", daemon::to_json(slot.created)}};
+}
+
+catalog::Run maintenance_run(catalog::RunKind kind, const std::string& repository) {
+  catalog::Run run;
+  run.kind = kind;
+  run.repository = repository;
+  return run;
+}
+
+json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
+  const catalog::Repository record = app.catalog().repository(text(params, "name"));
+  if (!flag(params, "dry_run")) {
+    return started(app, maintenance_run(catalog::RunKind::prune, record.name), {});
+  }
+  util::Progress progress;
+  util::Task task(std::move(stop), progress, {});
+  const auto repository = app.repositories().get(record.name);
+  return json::Object{
+      {"report",
+       job::prune_report(repository->prune(
+           true, job::oldest_running_backup(app.catalog(), record.name), task))}};
+}
+
+void add_key_commands(App& app, control::Handlers& handlers) {
+  handlers["repository.key_export"] = [&app](const json::Object& params, control::Session&) {
+    const auto repository = app.repositories().get(text(params, "name"));
+    return json::Value(json::Object{{"recovery_key", repository->new_recovery_key()}});
+  };
+  handlers["repository.key_list"] = [&app](const json::Object& params, control::Session&) {
+    json::Array keys;
+    for (const auto& slot : app.repositories().get(text(params, "name"))->key_slots()) {
+      keys.push_back(to_json(slot));
+    }
+    return listed("keys", std::move(keys));
+  };
+  handlers["repository.key_add_passphrase"] = [&app](const json::Object& params,
+                                                     control::Session&) {
+    const auto repository = app.repositories().get(text(params, "name"));
+    return wrapped("key", to_json(repository->add_passphrase(secret(params, "passphrase"))));
+  };
+  handlers["repository.key_remove"] = [&app](const json::Object& params, control::Session&) {
+    const std::string slot = text(params, "slot");
+    app.repositories().get(text(params, "name"))->remove_key_slot(slot);
+    return removed(slot);
+  };
+}
+}  // namespace
+
+void add_repository_commands(App& app, control::Handlers& handlers) {
+  add_key_commands(app, handlers);
+  handlers["repository.add"] = [&app](const json::Object& params, control::Session&) {
+    return add(app, params);
+  };
+  handlers["repository.list"] = [&app](const json::Object&, control::Session&) {
+    json::Array list;
+    for (const auto& record : app.catalog().repositories()) list.push_back(with_state(app, record));
+    return listed("repositories", std::move(list));
+  };
+  handlers["repository.show"] = [&app](const json::Object& params, control::Session&) {
+    return wrapped("repository",
+                   with_state(app, app.catalog().repository(text(params, "name"))));
+  };
+  handlers["repository.check"] = [&app](const json::Object& params, control::Session&) {
+    const catalog::Repository record = app.catalog().repository(text(params, "name"));
+    job::Request request;
+    request.read_percent = json::get_int(params, "read_data").value_or(0);
+    if (request.read_percent < 0 || request.read_percent > 100) {
+      throw util::Error(util::ErrorCode::usage, "--read-data takes a percentage from 0 to 100");
+    }
+    return started(app, maintenance_run(catalog::RunKind::check, record.name), request);
+  };
+  handlers["repository.prune"] = [&app](const json::Object& params, control::Session& session) {
+    return prune(app, params, session.gone());
+  };
+  handlers["repository.rescan"] = [&app](const json::Object& params, control::Session&) {
+    const catalog::Repository record = app.catalog().repository(text(params, "name"));
+    return started(app, maintenance_run(catalog::RunKind::rescan, record.name), {});
+  };
+  handlers["repository.remove"] = [&app](const json::Object& params, control::Session&) {
+    const std::string name = text(params, "name");
+    app.catalog().remove_repository(name);
+    app.repositories().forget(name);
+    return removed(name);
+  };
+}
+
+}  // namespace dbbackup::daemon

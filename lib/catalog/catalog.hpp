@@ -1,0 +1,178 @@
+// The control database: a SQLite file in WAL mode that keeps what interface.md's glossary names. It
+// is a journal of the repositories plus the daemon's own wishes (jobs, schedules); artifacts can be
+// rebuilt from manifests.
+//
+// Schema changes are numbered migrations (migrations.cpp). Opening a newer schema is refused; an
+// older one is copied to `control.db.before-vN` (N: the new version) first and then migrated inside
+// one transaction.
+//
+// Threads: safe from any thread; writers take turns, readers do not wait for their disk. Every
+// member is one transaction, durable when it returns (append_log alone may lose its newest lines in
+// a power cut). Owns: the connections. Errors: config_invalid (newer schema, foreign or damaged
+// file, another daemon key), not_found, already_exists, conflict (referenced objects), usage (bad
+// name), io, no_space. Names are 1 to 128 characters of [A-Za-z0-9._-] beginning with a letter or
+// digit.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/types.hpp"
+#include "crypto/secret.hpp"
+#include "util/time.hpp"
+#include "util/ulid.hpp"
+
+namespace dbbackup::catalog {
+
+struct RunFilter {
+  std::optional<std::int64_t> limit = {};
+  std::string job = {};
+  std::string database = {};
+  std::optional<RunState> state = {};
+  bool unfinished = false;  // queued or running
+};
+
+struct ArtifactFilter {
+  std::optional<std::int64_t> limit = {};
+  std::string database = {};
+  std::string job = {};
+  std::string repository = {};
+};
+
+// What status needs about one job, in one query for all jobs.
+struct JobSummary {
+  std::string name;
+  std::optional<RunState> last_state;  // of the newest backup run, ended or not
+  std::string last_run;
+  std::optional<util::TimePoint> last_finished_at;  // of the newest backup run that has ended
+  std::optional<util::TimePoint>
+      last_success_at;  // newest artifact that is not known to be damaged
+  std::optional<util::Milliseconds> max_age;
+};
+
+class Catalog {
+ public:
+  static constexpr int kSchemaVersion = 1;
+
+  // `daemon_key` encrypts stored secrets.
+  Catalog(const std::filesystem::path& file, const crypto::Secret& daemon_key,
+          const util::Clock& clock);
+  ~Catalog();
+
+  // -- databases. Lists are ordered by name.
+  void add_database(const Database& database, const crypto::Secret& password);
+  void update_database(const Database& database);  // everything but the password
+  void set_password(const std::string& name, const crypto::Secret& password);  // empty: forget it
+  // Empty when none is stored. Errors: verification_failed, when what is stored was not sealed for
+  // this database.
+  crypto::Secret password(const std::string& name);
+  std::optional<Database> find_database(const std::string& name);
+  Database database(const std::string& name);  // Errors: not_found with the nearest name as hint
+  std::vector<Database> databases();
+  void remove_database(const std::string& name);  // Errors: conflict naming the jobs that use it
+
+  // -- repositories
+  void add_repository(const Repository& repository, const Options& secret_options = {});
+  void update_repository(const Repository& repository);
+  Options secret_options(const std::string& repository);
+  std::optional<Repository> find_repository(const std::string& name);
+  Repository repository(const std::string& name);
+  std::vector<Repository> repositories();
+  // Also forgets its artifacts (held or not; nothing is removed from the store) and its schedules.
+  // Errors: conflict naming jobs.
+  void remove_repository(const std::string& name);
+
+  // -- jobs
+  void add_job(const Job& job);
+  void update_job(const Job& job);
+  std::optional<Job> find_job(const std::string& name);
+  Job job(const std::string& name);
+  std::vector<Job> jobs();
+  void remove_job(const std::string& name);  // with its schedules; artifacts stay
+
+  // -- schedules
+  void add_schedule(const Schedule& schedule);
+  // Everything but created, handled_until, last_run_at and last_run: those belong to the timer.
+  void update_schedule(const Schedule& schedule);
+  std::optional<Schedule> find_schedule(const std::string& name);
+  Schedule schedule(const std::string& name);
+  std::vector<Schedule> schedules();
+  void remove_schedule(const std::string& name);
+
+  // -- runs. Ids are ULIDs made by the caller.
+  void add_run(const Run& run);
+  // Marks `handled_until` of the schedule and adds the run in one transaction, so that a crash
+  // between them cannot fire twice or never. Errors: conflict, when the schedule has dealt with
+  // that instant or a later one already.
+  void add_scheduled_run(const Run& run, const std::string& schedule,
+                         util::TimePoint handled_until);
+  void set_handled(const std::string& schedule, util::TimePoint handled_until);
+  // Errors: conflict, when the stored state has already ended.
+  void update_run(const Run& run);
+  std::optional<Run> find_run(const std::string& id);
+  Run run(const std::string& id_or_prefix);  // Errors: not_found; usage when a prefix fits several
+  std::vector<Run> runs(const RunFilter& filter);  // newest first
+  // Called once at start: running ones become `interrupted`; returns them. Queued ones stay queued
+  // and are returned by runs({.unfinished = true}).
+  std::vector<Run> mark_interrupted(const std::string& reason);
+  void append_log(const std::string& run, const LogLine& line);  // Errors: not_found
+  // Empty for an unknown run.
+  std::vector<LogLine> log(const std::string& run, std::size_t from_line = 0);
+
+  // -- artifacts
+  // Insert or replace. A known artifact keeps its holds, and its state and proof unless the given
+  // one is damaged or carries a newer proof: a rescan forgets nothing.
+  void put_artifact(const Artifact& artifact);
+  // `proved` notes proof_run and the time; `checked` does not lower a proved one. Errors:
+  // not_found.
+  void set_artifact_state(const std::string& id, ArtifactState state,
+                          const std::string& proof_run = {});
+  std::optional<Artifact> find_artifact(const std::string& id);
+  // By id, unique prefix, or latest[:JOB][@TIME]. Errors: not_found; usage.
+  Artifact artifact(const std::string& reference);
+  std::vector<Artifact> artifacts(const ArtifactFilter& filter);  // newest first
+  void remove_artifact(const std::string& id);  // Errors: refused while a hold is on it
+
+  // -- holds
+  Hold add_hold(const std::string& artifact, const std::string& reason,
+                std::optional<util::TimePoint> until);
+  std::vector<Hold> holds(const std::string& artifact);  // those in force now
+  std::size_t release(const std::string& artifact);      // how many were in force
+
+  // -- events
+  void add_event(const Event& event);  // id and time are filled in when empty
+  // Without `after_id` the newest `limit` ones, with it the first `limit` that follow; either way
+  // oldest first.
+  std::vector<Event> events(std::optional<util::TimePoint> since, std::optional<std::int64_t> limit,
+                            const std::string& after_id = {});
+
+  // -- settings of the daemon itself (its id, ...)
+  std::optional<std::string> setting(const std::string& key);
+  void set_setting(const std::string& key, const std::string& value);
+
+  std::vector<JobSummary> job_summaries();
+  std::pair<std::uint64_t, std::uint64_t> running_and_queued();
+  // Per repository: artifacts and the sum of added bytes.
+  struct RepositoryUsage {
+    std::string name;
+    std::uint64_t artifacts = 0;
+    std::uint64_t stored_bytes = 0;
+  };
+  std::vector<RepositoryUsage> repository_usage();
+
+  // Deletes ended runs (with logs) and events older than the given ages; never the newest run of
+  // each kind of a job, nor the newest ended one, nor the last run of a schedule.
+  void trim_history(util::Milliseconds keep_runs, util::Milliseconds keep_events);
+  // A consistent copy of the control database, mode 0600, replacing `file` atomically.
+  void copy_to(const std::filesystem::path& file);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dbbackup::catalog

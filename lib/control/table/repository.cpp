@@ -1,0 +1,117 @@
+#include "control/table/rows.hpp"
+
+namespace dbbackup::control::table {
+
+using Type = ParameterType;
+
+namespace {
+
+Commands key_commands() {
+  const Parameter name = positional("name", "repository", "name of the repository");
+  return {
+      {.name = "repository.key_export",
+       .summary = "Answers the recovery key, with which the repository opens without this daemon.",
+       .access = Access::admin,
+       .mutating = true,  // changes nothing, but who took the key must be on record
+       .parameters = {name},
+       .result = Shape("{schema_version: int?, recovery_key: string}"),
+       .examples = {"repository key export default --file /root/default.recovery"}},
+      {.name = "repository.key_list",
+       .summary = "Lists the key slots; never a key.",
+       .access = Access::admin,
+       .parameters = {name},
+       .result = Shape("{schema_version: int, keys: [KeySlot]}"),
+       .examples = {"repository key list default"}},
+      {.name = "repository.key_add_passphrase",
+       .summary = "Adds a key slot that a passphrase opens.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name, required(option("passphrase", Type::secret, "the passphrase"))},
+       .result = Shape("{schema_version: int, key: KeySlot}"),
+       .examples = {"repository key add-passphrase default"}},
+      {.name = "repository.key_remove",
+       .summary = "Removes a key slot; the last one is refused.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name,
+                      {.name = "slot",
+                       .type = Type::integer,
+                       .required = true,
+                       .positional = true,
+                       .summary = "number of the slot, from the list of slots"}},
+       .result = Shape("{removed: string}"),
+       .examples = {"repository key remove default 2"}},
+  };
+}
+
+}  // namespace
+
+Commands repository_commands() {
+  const Shape one("{schema_version: int, repository: Repository}");
+  const Parameter name = positional("name", "repository", "name of the repository");
+
+  Commands commands = {
+      {.name = "repository.add",
+       .summary = "Creates a repository, or opens the one that is at the address already.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {positional("name", "", "name under which it is known from now on"),
+                      positional("url", "", "where it is, for example file:///srv/backup"),
+                      option("options", Type::options, "an option of the storage, as KEY=VALUE"),
+                      option("passphrase", Type::secret,
+                             "adds a key slot for this passphrase; opens an existing repository")},
+       .result = Shape("{schema_version: int, repository: Repository, recovery_key: string?}"),
+       .examples = {"repository add vault file:///srv/backup/vault",
+                    "repository add vault file:///srv/backup/vault --passphrase-stdin"}},
+      {.name = "repository.list",
+       .summary = "Lists the repositories.",
+       .parameters = {},
+       .result = Shape("{schema_version: int, repositories: [Repository]}"),
+       .examples = {"repository list"}},
+      {.name = "repository.show",
+       .summary = "Shows one repository; never its secrets.",
+       .parameters = {name},
+       .result = one,
+       .examples = {"repository show default"}},
+      {.name = "repository.check",
+       .summary = "Starts a check that everything the manifests name is there and intact.",
+       .access = Access::operate,
+       .mutating = true,
+       .parameters = {name,
+                      {.name = "read_data",
+                       .type = Type::integer,
+                       .summary = "also reads and authenticates this percentage of the stored data",
+                       .implicit = "100"}},
+       .result = Shape("{run: Run}"),
+       .examples = {"repository check default", "repository check default --read-data=10 --wait"},
+       .starts_run = true},
+      {.name = "repository.prune",
+       .summary = "Starts the removal of what no kept artifact needs.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name, option("dry_run", Type::boolean,
+                                   "only reports what would be removed; starts no run")},
+       .result = Shape("{run: Run?, report: object?}"),
+       .examples = {"repository prune default --dry-run", "repository prune default --wait"},
+       .starts_run = true},
+      {.name = "repository.rescan",
+       .summary = "Starts rebuilding what the daemon knows of a repository from its manifests.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name},
+       .result = Shape("{run: Run}"),
+       .examples = {"repository rescan default --wait"},
+       .starts_run = true},
+      {.name = "repository.remove",
+       .summary = "Forgets a repository. What is stored in it stays.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name},
+       .result = Shape("{removed: string}"),
+       .examples = {"repository remove vault"}},
+  };
+  for (Command& command : key_commands()) commands.push_back(std::move(command));
+  return commands;
+}
+
+}  // namespace dbbackup::control::table

@@ -1,0 +1,34 @@
+// What an engine's folder tells registry.cpp: its schemes, its options and how to make its objects.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.hpp"
+
+namespace dbbackup::engine {
+
+struct OptionInfo {
+  std::string name;
+  std::string meaning;
+  // Throws util::Error (usage) for a value that cannot be used.
+  std::function<void(const std::string& value)> check;
+};
+
+struct Entry {
+  std::string engine;
+  std::vector<std::string> schemes;  // of database URLs
+  std::vector<OptionInfo> options;
+  // Takes apart what follows "scheme://"; `address` has engine and url set.
+  std::function<void(const std::string& rest, Address& address)> parse;
+  std::function<std::unique_ptr<Engine>(const Address&, const Settings&)> make;
+  std::function<std::unique_ptr<Engine>(const std::string& folder, const Settings&)> make_scratch;
+  std::function<std::unique_ptr<ArtifactTables>(repository::ArtifactReader&)> open_tables;
+};
+
+// "%20" and the like as bytes. Errors: usage for a malformed escape or a NUL.
+std::string percent_decode(const std::string& text);
+
+}  // namespace dbbackup::engine

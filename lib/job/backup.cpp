@@ -1,0 +1,56 @@
+#include "job/artifact_record.hpp"
+#include "job/verbs.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace dbbackup::job {
+
+using util::cat;
+
+namespace {
+// "shop@db1--20261121T093300Z": says what, where from and when, also in a file listing.
+std::string artifact_name(const std::string& database, const std::string& host,
+                          util::TimePoint at) {
+  std::string stamp;
+  for (const char c : util::format_rfc3339(at).substr(0, 19)) {
+    if (c != '-' && c != ':') stamp.push_back(c);
+  }
+  return cat(database, "@", host, "--", stamp, "Z");
+}
+}  // namespace
+
+RunState back_up(Services& services, Run& run, const Request& request, util::Task& task) {
+  const catalog::Database database = services.catalog.database(run.database);
+  const std::unique_ptr<engine::Engine> engine = services.engine_for(database);
+  const std::shared_ptr<repository::Repository> repository =
+      services.repositories.get(run.repository);
+
+  repository::ArtifactIdentity identity;
+  identity.id = services.ids.next();
+  identity.started = services.clock.now();
+  identity.name = artifact_name(database.name, services.host, identity.started);
+  identity.database = database.name;
+  identity.job = run.job;
+  identity.run = run.id;
+  identity.engine = database.engine;
+  identity.type = run.type;
+  task.info(cat("backing up ", database.name, " (", database.engine, ") into ", run.repository));
+
+  const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
+  const repository::Summary summary = engine->back_up(request.scope, *writer, task);
+  task.check();
+  const repository::Committed committed = repository->commit(*writer, summary);
+
+  services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));
+  run.artifact = identity.id;
+  run.warnings = summary.warnings;
+  for (const auto& [name, reason] : summary.skipped) {
+    run.warnings.push_back(cat("skipped ", util::printable(name), ": ", reason));
+  }
+  task.info(cat("sealed ", identity.id, ": ", committed.manifest.rows, " rows, ",
+                util::format_size(committed.manifest.source_bytes), " read, ",
+                util::format_size(committed.added_bytes), " added to the repository"));
+  return summary.skipped.empty() ? RunState::succeeded : RunState::partial;
+}
+
+}  // namespace dbbackup::job

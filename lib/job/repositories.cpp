@@ -1,0 +1,105 @@
+#include "job/repositories.hpp"
+
+#include "storage/object_store.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace dbbackup::job {
+
+using util::Error;
+using util::ErrorCode;
+
+namespace {
+storage::StoreOptions store_options(const catalog::Options& plain, const catalog::Options& secret) {
+  storage::StoreOptions all(plain.begin(), plain.end());
+  all.insert(all.end(), secret.begin(), secret.end());
+  return all;
+}
+}  // namespace
+
+Repositories::Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
+                           const util::Clock& clock)
+    : catalog_(catalog),
+      daemon_key_(std::move(daemon_key)),
+      options_(std::move(options)),
+      clock_(clock) {}
+
+repository::Settings Repositories::settings(const std::string& index_name) const {
+  repository::Settings settings;
+  settings.index_file = options_.index_folder / (index_name + ".db");
+  settings.owner = options_.daemon_id;
+  settings.seal_workers = options_.seal_workers;
+  settings.memory_bytes = options_.memory_bytes;
+  return settings;
+}
+
+std::shared_ptr<repository::Repository> Repositories::get(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto it = open_.find(name); it != open_.end()) return it->second;
+  const catalog::Repository record = catalog_.repository(name);
+  try {
+    auto store = storage::open_store(record.url,
+                                     store_options(record.options, catalog_.secret_options(name)),
+                                     storage::StoreMode::existing);
+    if (!repository::Repository::exists(*store)) {
+      throw Error(ErrorCode::not_found, util::cat("there is no repository at ", store->describe()),
+                  "was it moved, or is its disk not mounted?");
+    }
+    const repository::Unlock unlock{.daemon_key = daemon_key_};
+    std::shared_ptr<repository::Repository> opened = repository::Repository::open(
+        std::move(store), unlock, settings(record.repository_id), clock_);
+    if (opened->id() != record.repository_id) {
+      throw Error(ErrorCode::verification_failed,
+                  util::cat("the store holds repository ", opened->id(), ", not ",
+                            record.repository_id, " as recorded"),
+                  "another repository was put in its place; add it under a name of its own");
+    }
+    open_[name] = opened;
+    return opened;
+  } catch (const Error& error) {
+    throw error.with_context(util::cat("repository ", name));
+  }
+}
+
+std::optional<std::string> Repositories::add(catalog::Repository record,
+                                             const catalog::Options& secret_options,
+                                             const crypto::Secret& passphrase) {
+  auto store = storage::open_store(record.url, store_options(record.options, secret_options),
+                                   storage::StoreMode::create);
+  std::optional<std::string> recovery_key;
+  std::shared_ptr<repository::Repository> opened;
+  if (repository::Repository::exists(*store)) {
+    // The index file is named after the repository's id, which only opening tells: open with a name from the catalog's.
+    const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
+    opened = repository::Repository::open(std::move(store), unlock, settings("adding-" + record.name),
+                                          clock_);
+    for (const catalog::Repository& known : catalog_.repositories()) {
+      if (known.repository_id == opened->id()) {
+        throw Error(ErrorCode::already_exists,
+                    util::cat("this repository is known already as ", known.name));
+      }
+    }
+    if (!passphrase.empty()) opened->add_daemon_key(daemon_key_);
+    record.repository_id = opened->id();
+    opened.reset();
+    std::error_code ignored;
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      std::filesystem::remove(
+          options_.index_folder / ("adding-" + record.name + ".db" + suffix), ignored);
+    }
+  } else {
+    const repository::Created created =
+        repository::Repository::create(*store, daemon_key_, passphrase, clock_);
+    record.repository_id = created.repository_id;
+    recovery_key = created.recovery_key;
+  }
+  catalog_.add_repository(record, secret_options);
+  return recovery_key;
+}
+
+void Repositories::forget(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  open_.erase(name);
+}
+
+}  // namespace dbbackup::job

@@ -1,0 +1,55 @@
+// The open repositories of this daemon, by catalog name: opened at first use with the daemon's key, kept open, shared by runs.
+//
+// Threads: safe from any thread. Owns: the repositories and with them their leases and local indexes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "catalog/catalog.hpp"
+#include "crypto/secret.hpp"
+#include "repository/repository.hpp"
+
+namespace dbbackup::job {
+
+class Repositories {
+ public:
+  struct Options {
+    std::filesystem::path index_folder;  // one chunk index per repository id
+    std::string daemon_id;
+    unsigned seal_workers = 2;
+    std::uint64_t memory_bytes = 128ULL << 20U;
+  };
+
+  Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
+               const util::Clock& clock);
+
+  // Errors: not_found; conflict when another daemon owns it; not_authorised when this daemon's key opens none of its slots.
+  std::shared_ptr<repository::Repository> get(const std::string& name);
+
+  // Adds `record` to the catalog. An empty store becomes a new repository, whose recovery key is returned for the one
+  // time it can be shown; a store that holds one is opened with the daemon's key or `passphrase` (then this daemon's key gets
+  // a slot of its own) and returns nothing.
+  std::optional<std::string> add(catalog::Repository record, const catalog::Options& secret_options,
+                                 const crypto::Secret& passphrase);
+  // Closes it when it is open; runs that still hold it go on.
+  void forget(const std::string& name);
+
+  // The key that opens archives which repositories of this daemon exported.
+  const crypto::Secret& daemon_key() const { return daemon_key_; }
+
+ private:
+  repository::Settings settings(const std::string& index_name) const;
+
+  catalog::Catalog& catalog_;
+  crypto::Secret daemon_key_;
+  Options options_;
+  const util::Clock& clock_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<repository::Repository>> open_;
+};
+
+}  // namespace dbbackup::job

@@ -1,0 +1,34 @@
+// What every verb may use. The daemon owns all of it and hands it down; nothing here is created by this room but the open
+// repositories.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.hpp"
+#include "engine/engine.hpp"
+#include "job/repositories.hpp"
+#include "util/log.hpp"
+#include "util/time.hpp"
+#include "util/ulid.hpp"
+
+namespace dbbackup::job {
+
+struct Services {
+  catalog::Catalog& catalog;
+  Repositories& repositories;
+  const util::Clock& clock;
+  util::UlidSource& ids;
+  util::Logger log;
+  std::filesystem::path scratch_folder;      // drills restore below it
+  std::vector<std::string> protected_files;  // never a restore target
+  unsigned parallel = 2;                     // reader workers where a job does not say
+  std::string host;                          // for artifact names
+
+  // The engine behind a database of the catalog; fetches the stored password when the engine asks for it.
+  std::unique_ptr<engine::Engine> engine_for(const catalog::Database& database) const;
+  engine::Settings engine_settings(const catalog::Database& database) const;
+};
+
+}  // namespace dbbackup::job

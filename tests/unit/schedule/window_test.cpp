@@ -1,0 +1,84 @@
+#include "schedule/window.hpp"
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "util/error.hpp"
+
+namespace dbbackup::schedule {
+namespace {
+
+using namespace std::chrono_literals;
+
+util::TimePoint at(std::string_view text) {
+  const auto time = util::parse_time(text);
+  REQUIRE(time);
+  return *time;
+}
+
+TEST_CASE("schedule: a window holds its begin and not its end", "[schedule]") {
+  const Window day = Window::parse("09:00-17:30");
+  CHECK_FALSE(day.contains(8h + 59min));
+  CHECK(day.contains(9h));
+  CHECK(day.contains(17h + 29min));
+  CHECK_FALSE(day.contains(17h + 30min));
+  const Window night = Window::parse("22:00-06:00");
+  CHECK(night.contains(22h));
+  CHECK(night.contains(0min));
+  CHECK(night.contains(5h + 59min));
+  CHECK_FALSE(night.contains(6h));
+  CHECK_FALSE(night.contains(12h));
+  CHECK(Window::parse("00:00-24:00").contains(23h + 59min));
+  CHECK(Window::parse("23:00-00:00").contains(23h + 59min));
+  CHECK_FALSE(Window::parse("23:00-00:00").contains(0min));
+}
+
+TEST_CASE("schedule: what is not a window is refused", "[schedule]") {
+  for (const char* text : {"", "22:00", "22-06", "24:00-06:00", "22:00-25:00", "22:60-23:00",
+                           "22:00-24:01", "22:00-22:00", "2:00-03:00", "22:00 - 23:00",
+                           "-1:00-02:00", "22:00-23:00-24:00", "+1:00-02:00"}) {
+    CAPTURE(text);
+    try {
+      Window::parse(text);
+      FAIL("accepted");
+    } catch (const util::Error& error) {
+      CHECK(error.code() == util::ErrorCode::usage);
+      CHECK_THAT(error.message(), Catch::Contains(text));
+      CHECK_FALSE(error.hint().empty());
+    }
+  }
+}
+
+TEST_CASE("schedule: no windows mean any time", "[schedule]") {
+  const TimeZone utc = TimeZone::load("UTC");
+  CHECK(inside(at("2026-01-01"), utc, {}));
+  CHECK(next_open(at("2026-01-01"), utc, {}) == at("2026-01-01"));
+}
+
+TEST_CASE("schedule: windows are read on the zone's clocks", "[schedule]") {
+  const TimeZone berlin = TimeZone::load("Europe/Berlin");
+  const std::vector<Window> windows{Window::parse("22:00-02:00"), Window::parse("12:00-13:00")};
+  CHECK(inside(at("2026-07-01T20:00:00Z"), berlin, windows));
+  CHECK_FALSE(inside(at("2026-01-01T20:59:59.999Z"), berlin, windows));
+  CHECK(inside(at("2026-01-01T21:00:00Z"), berlin, windows));
+  CHECK(next_open(at("2026-01-01T01:00:00.5Z"), berlin, windows) == at("2026-01-01T11:00:00Z"));
+  CHECK(next_open(at("2026-01-01T12:00:00Z"), berlin, windows) == at("2026-01-01T21:00:00Z"));
+  CHECK(next_open(at("2026-01-01T21:30:00.25Z"), berlin, windows) == at("2026-01-01T21:30:00.25Z"));
+}
+
+TEST_CASE("schedule: windows around daylight saving", "[schedule]") {
+  const TimeZone berlin = TimeZone::load("Europe/Berlin");
+  // In the gap: not on that day. Partly in the gap: from where the clock goes on.
+  const std::vector<Window> in_gap{Window::parse("02:10-02:50")};
+  CHECK(next_open(at("2026-03-28T12:00:00Z"), berlin, in_gap) == at("2026-03-30T00:10:00Z"));
+  const std::vector<Window> over_gap{Window::parse("02:10-04:00")};
+  CHECK(next_open(at("2026-03-28T12:00:00Z"), berlin, over_gap) == at("2026-03-29T01:00:00Z"));
+  // In the overlap: open, closed, open again.
+  const std::vector<Window> in_overlap{Window::parse("02:30-03:00")};
+  CHECK(next_open(at("2026-10-24T12:00:00Z"), berlin, in_overlap) == at("2026-10-25T00:30:00Z"));
+  CHECK_FALSE(inside(at("2026-10-25T01:10:00Z"), berlin, in_overlap));
+  CHECK(next_open(at("2026-10-25T01:10:00Z"), berlin, in_overlap) == at("2026-10-25T01:30:00Z"));
+}
+
+}  // namespace
+}  // namespace dbbackup::schedule
