@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "crypto/cipher.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/service_manager.hpp"
 #include "job/maintain.hpp"
@@ -29,12 +30,10 @@ std::string host_name() {
   return name;
 }
 
-// A name for this daemon that stays the same over restarts, for leases.
-std::string daemon_id(catalog::Catalog& catalog, util::UlidSource& ids) {
-  if (const auto known = catalog.setting("daemon_id")) return *known;
-  const std::string id = ids.next();
-  catalog.set_setting("daemon_id", id);
-  return id;
+// A name for this daemon in the owner objects of repositories. It comes from the key, so that it outlives a lost control
+// database and two daemons never share one.
+std::string daemon_id(const crypto::Secret& daemon_key) {
+  return util::to_hex(crypto::derive(daemon_key, 1, "owner-id").reveal().first(10));
 }
 
 std::string zone_or_machine(const std::optional<std::string>& configured) {
@@ -53,7 +52,7 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
   catalog_ = std::make_unique<catalog::Catalog>(state_.control_database(), state_.daemon_key(), clock_);
   job::Repositories::Options repository_options;
   repository_options.index_folder = state_.index_folder();
-  repository_options.daemon_id = daemon_id(*catalog_, ids_);
+  repository_options.daemon_id = daemon_id(state_.daemon_key());
   repository_options.memory_bytes = config_.memory_limit;
   repositories_ = std::make_unique<job::Repositories>(*catalog_, state_.daemon_key(),
                                                       repository_options, clock_);

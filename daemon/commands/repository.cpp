@@ -35,7 +35,8 @@ json::Value add(App& app, const json::Object& params) {
     throw util::Error(util::ErrorCode::already_exists,
                       cat("repository ", record.name, " exists already"));
   }
-  const auto recovery_key = app.repositories().add(record, {}, secret(params, "passphrase"));
+  const auto recovery_key = app.repositories().add(record, {}, secret(params, "passphrase"),
+                                                   flag(params, "take_over"));
   const catalog::Repository added = app.catalog().repository(record.name);
   json::Object reply{{"schema_version", 1}, {"repository", with_state(app, added)}};
   reply["recovery_key"] = json::from_optional(recovery_key);
@@ -122,6 +123,7 @@ void add_repository_commands(App& app, control::Handlers& handlers) {
   };
   handlers["repository.rescan"] = [&app](const json::Object& params, control::Session&) {
     const catalog::Repository record = app.catalog().repository(text(params, "name"));
+    if (flag(params, "take_over")) app.repositories().take_over(record.name);
     return started(app, maintenance_run(catalog::RunKind::rescan, record.name), {});
   };
   handlers["repository.remove"] = [&app](const json::Object& params, control::Session&) {

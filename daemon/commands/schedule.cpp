@@ -110,12 +110,13 @@ json::Value add(App& app, const json::Object& params) {
 
 json::Value set_paused(App& app, const json::Object& params, bool paused) {
   catalog::Schedule schedule = app.catalog().schedule(text(params, "name"));
-  if (schedule.paused && !paused) {
-    // What passed while it was paused was not missed: it was not wanted.
-    schedule.handled_until = app.clock().now();
-  }
+  const bool resumed = schedule.paused && !paused;
   schedule.paused = paused;
   app.catalog().update_schedule(schedule);
+  // What passed while it was paused was not missed: it was not wanted. This is also the way out after a clock that was
+  // far ahead has been corrected: the mark may go back.
+  if (resumed) app.catalog().set_handled(schedule.name, app.clock().now());
+  schedule = app.catalog().schedule(schedule.name);
   app.wake_scheduler();
   return wrapped("schedule", shown(app, schedule));
 }

@@ -96,7 +96,8 @@ class Catalog {
 
   // -- schedules
   void add_schedule(const Schedule& schedule);
-  // Everything but created, handled_until, last_run_at and last_run: those belong to the timer.
+  // Everything but created and the last run. handled_until only moves forward here: the timer may
+  // have fired since the caller read the schedule.
   void update_schedule(const Schedule& schedule);
   std::optional<Schedule> find_schedule(const std::string& name);
   Schedule schedule(const std::string& name);

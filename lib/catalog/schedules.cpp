@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "catalog/columns.hpp"
 #include "catalog/impl.hpp"
 #include "catalog/names.hpp"
@@ -61,7 +63,7 @@ void Catalog::update_schedule(const Schedule& schedule) {
     const Schedule stored = get(db, schedule.name);
     Schedule updated = schedule;
     updated.created = stored.created;
-    updated.handled_until = stored.handled_until;
+    updated.handled_until = std::max(schedule.handled_until, stored.handled_until);
     updated.last_run_at = stored.last_run_at;
     updated.last_run = stored.last_run;
     require_target(db, updated);

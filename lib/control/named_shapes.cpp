@@ -32,7 +32,7 @@ const std::map<std::string, Shape, std::less<>>& named_shapes() {
       {"Keep",
        Shape("{last: int?, hourly: int?, daily: int?, weekly: int?, monthly: int?, yearly: int?, "
              "within: string?}")},
-      {"KeySlot", Shape("{slot: int, kind: string, created_at: time?}")},
+      {"KeySlot", Shape("{slot: string, kind: string, created_at: time?}")},
       {"LogLine", Shape("{at: time, severity: string, line: string}")},
       {"Progress",
        Shape("{streams_done: int, streams_total: int, rows: int, bytes: int, bytes_total: int?, "

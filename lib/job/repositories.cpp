@@ -63,7 +63,7 @@ std::shared_ptr<repository::Repository> Repositories::get(const std::string& nam
 
 std::optional<std::string> Repositories::add(catalog::Repository record,
                                              const catalog::Options& secret_options,
-                                             const crypto::Secret& passphrase) {
+                                             const crypto::Secret& passphrase, bool take_over) {
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::create);
   std::optional<std::string> recovery_key;
@@ -71,6 +71,17 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   if (repository::Repository::exists(*store)) {
     // The index file is named after the repository's id, which only opening tells: open with a name from the catalog's.
     const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
+    if (take_over) {
+      // Only whoever holds a key may: open it for reading first.
+      repository::Settings reading = settings("");
+      reading.index_file.clear();
+      reading.writable = false;
+      repository::Repository::open(
+          storage::open_store(record.url, store_options(record.options, secret_options),
+                              storage::StoreMode::existing),
+          unlock, reading, clock_);
+      repository::Repository::take_over(*store, options_.daemon_id, clock_);
+    }
     opened = repository::Repository::open(std::move(store), unlock, settings("adding-" + record.name),
                                           clock_);
     for (const catalog::Repository& known : catalog_.repositories()) {
@@ -95,6 +106,15 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   }
   catalog_.add_repository(record, secret_options);
   return recovery_key;
+}
+
+void Repositories::take_over(const std::string& name) {
+  const catalog::Repository record = catalog_.repository(name);
+  const auto store = storage::open_store(
+      record.url, store_options(record.options, catalog_.secret_options(name)),
+      storage::StoreMode::existing);
+  repository::Repository::take_over(*store, options_.daemon_id, clock_);
+  forget(name);
 }
 
 void Repositories::forget(const std::string& name) {

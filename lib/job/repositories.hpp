@@ -34,7 +34,9 @@ class Repositories {
   // time it can be shown; a store that holds one is opened with the daemon's key or `passphrase` (then this daemon's key gets
   // a slot of its own) and returns nothing.
   std::optional<std::string> add(catalog::Repository record, const catalog::Options& secret_options,
-                                 const crypto::Secret& passphrase);
+                                 const crypto::Secret& passphrase, bool take_over = false);
+  // Makes this daemon the owner of a repository whose former owner is gone for good.
+  void take_over(const std::string& name);
   // Closes it when it is open; runs that still hold it go on.
   void forget(const std::string& name);
 

@@ -118,7 +118,8 @@ std::vector<Run> Scheduler::look(std::optional<util::TimePoint>& wake) {
       const schedule::Decision decision = schedule::decide(timing_of(schedule), handled, now);
       if (decision.clock_behind > kLongestSleep) {
         services_.log.warn(cat("the clock is ", util::format_duration(decision.clock_behind),
-                               " behind this schedule's last run; it waits until the clock has caught up"),
+                               " behind this schedule's last run; it waits until the clock has caught up, or until it is "
+                               "paused and resumed"),
                            {{"schedule", schedule.name}});
       }
       if (decision.run) {

@@ -80,7 +80,8 @@ class ArchiveSink {
   bool finished_ = false;
 };
 
-// An archive as a store that can only be read. The objects' places are found once, when it is opened.
+// An archive as a store that can only be read. The objects' places are found once, when it is
+// opened.
 class ArchiveStore final : public storage::ObjectStore {
  public:
   explicit ArchiveStore(const fs::path& file)
@@ -116,8 +117,7 @@ class ArchiveStore final : public storage::ObjectStore {
     return storage::ObjectInfo{key, at->second.length, {}};
   }
 
-  void list(const std::string& prefix,
-            const std::function<void(const storage::ObjectInfo&)>& each,
+  void list(const std::string& prefix, const std::function<void(const storage::ObjectInfo&)>& each,
             std::stop_token) override {
     for (auto at = objects_.lower_bound(prefix);
          at != objects_.end() && at->first.starts_with(prefix); ++at) {
@@ -192,15 +192,15 @@ std::optional<Secret> open_with_repository(storage::ObjectStore& store, const st
   return master;
 }
 
-// `own` are the keys of the repository that asks, when one does: it opens its own archives without being told anything.
+// `own` are the keys of the repository that asks, when one does: it opens its own archives without
+// being told anything.
 Secret archive_master(storage::ObjectStore& store, const Descriptor& descriptor,
                       const Unlock& unlock, const Keys* own) {
   if (own != nullptr && own->repository_id == descriptor.source) {
     if (auto master = open_with_repository(store, descriptor.id, own->archive)) return *master;
   }
   try {
-    const Secret source_master =
-        unlock_master(store, kSourceSlotPrefix, descriptor.source, unlock);
+    const Secret source_master = unlock_master(store, kSourceSlotPrefix, descriptor.source, unlock);
     const Keys source(descriptor.source, source_master);
     if (auto master = open_with_repository(store, descriptor.id, source.archive)) return *master;
   } catch (const Error& error) {
@@ -222,12 +222,14 @@ struct Archive {
 
 void read_contents(Archive& archive) {
   const Keys& keys = *archive.keys;
-  archive.store.list(std::string(kIndexPrefix), [&](const storage::ObjectInfo& info) {
-    archive.index->add_segment(
-        name_of(info.key),
-        decode_segment(open_object(keys.metadata, kIndexMagic, keys.repository_id, info.key,
-                                   archive.store.get(info.key, {}, {}))));
-  }, {});
+  archive.store.list(std::string(kIndexPrefix),
+                     [&](const storage::ObjectInfo& info) {
+                       archive.index->add_segment(
+                           name_of(info.key), decode_segment(open_object(
+                                                  keys.metadata, kIndexMagic, keys.repository_id,
+                                                  info.key, archive.store.get(info.key, {}, {}))));
+                     },
+                     {});
   const std::string& key = archive.store.last_key();
   const Bytes content = open_object(keys.metadata, kManifestMagic, keys.repository_id, key,
                                     archive.store.get(key, {}, {}));
@@ -259,7 +261,8 @@ std::shared_ptr<Archive> open_archive_file(const fs::path& file, const Unlock& u
   return archive;
 }
 
-// Sends every chunk of an artifact through another repository's pipeline, cut as it is. Returns the manifest of the copy.
+// Sends every chunk of an artifact through another repository's pipeline, cut as it is. Returns the
+// manifest of the copy.
 Manifest copy_streams(const ChunkSource& source, const Manifest& original, const Keys& target,
                       SealPipeline& pipeline, util::Task& task) {
   Manifest copy = original;

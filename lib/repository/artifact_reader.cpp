@@ -24,8 +24,7 @@ std::vector<ChunkRef> chunks_of_stream(const ChunkSource& source, const Manifest
   const StreamInfo& info = manifest.streams.at(stream);
   std::vector<ChunkRef> chunks;
   try {
-    chunks =
-        load_chunk_lists(source, chunk_list_root(manifest, stream), std::move(stop), lists);
+    chunks = load_chunk_lists(source, chunk_list_root(manifest, stream), std::move(stop), lists);
   } catch (const Error& error) {
     throw error.with_context(cat("stream ", util::printable(info.name)));
   }
@@ -71,15 +70,14 @@ class StreamReaderImpl final : public StreamReader {
 
   void read_all(const std::function<void(std::uint64_t, util::ByteView)>& take, unsigned workers,
                 util::Task& task) override {
-    read_in_order(source_, chunks_, {.workers = workers, .verify = false}, task.stop(),
-                  [&](std::uint64_t index, util::ByteView plain,
-                      const std::optional<Problem>& problem) {
-                    if (problem) {
-                      throw problem->as_error().with_context(
-                          cat("stream ", util::printable(info_.name)));
-                    }
-                    take(offsets_[index], plain);
-                  });
+    read_in_order(
+        source_, chunks_, {.workers = workers, .verify = false}, task.stop(),
+        [&](std::uint64_t index, util::ByteView plain, const std::optional<Problem>& problem) {
+          if (problem) {
+            throw problem->as_error().with_context(cat("stream ", util::printable(info_.name)));
+          }
+          take(offsets_[index], plain);
+        });
   }
 
  private:
@@ -92,8 +90,7 @@ class StreamReaderImpl final : public StreamReader {
 
 class ArtifactReaderImpl final : public ArtifactReader {
  public:
-  ArtifactReaderImpl(const ChunkSource& source, Manifest manifest,
-                     std::shared_ptr<void> keep_alive)
+  ArtifactReaderImpl(const ChunkSource& source, Manifest manifest, std::shared_ptr<void> keep_alive)
       : source_(source), manifest_(std::move(manifest)), keep_alive_(std::move(keep_alive)) {}
 
   const std::string& id() const override { return manifest_.id; }

@@ -20,7 +20,8 @@ Error misuse(const std::string& stream, std::string_view what) {
 }
 }  // namespace
 
-// What the writers of all kinds share: a name that is taken while they live, and the way a stream ends.
+// What the writers of all kinds share: a name that is taken while they live, and the way a stream
+// ends.
 class ArtifactWriterImpl::Base : public StreamWriter {
  public:
   Base(ArtifactWriterImpl& artifact, const std::string& name, StreamKind kind,
@@ -43,7 +44,6 @@ class ArtifactWriterImpl::Base : public StreamWriter {
   }
 
  protected:
-  void count(std::uint64_t bytes) { task_.progress().bytes += bytes; }
   void submit(Bytes chunk, std::uint64_t slot) {
     task_.check();
     pipeline_->submit(std::move(chunk), chunks_, slot);
@@ -61,7 +61,6 @@ class ArtifactWriterImpl::Base : public StreamWriter {
     info_.chunks = chunks.size();
     const ChunkRef root = pipeline_->store_chunk_lists(std::move(chunks));
     if (info_.hash.empty()) info_.hash = util::to_hex(root.id);
-    ++task_.progress().streams_done;
     const std::scoped_lock lock(streams_->mutex);
     streams_->open.erase(info_.name);
     streams_->finished[info_.name] = {info_, root.id};
@@ -92,7 +91,6 @@ class ArtifactWriterImpl::PagesWriter final : public Base {
     }
     Bytes chunk = pipeline_->take_buffer();
     chunk.assign(content.begin(), content.end());
-    count(content.size());
     submit(std::move(chunk), number);
   }
 
@@ -123,7 +121,6 @@ class ArtifactWriterImpl::CutWriter final : public Base {
 
   void write(ByteView content) override {
     require_open();
-    count(content.size());
     info_.bytes += content.size();
     while (!content.empty()) {
       if (chunk_.size() == kMaxChunkBytes) cut_inside_row();
@@ -153,7 +150,6 @@ class ArtifactWriterImpl::CutWriter final : public Base {
     } else {
       hash_.add(row);
     }
-    ++task_.progress().rows;
     row_start_ = chunk_.size();
     if (cutter_.found()) cut();
   }
@@ -253,11 +249,11 @@ Manifest ArtifactWriterImpl::seal(const Summary& summary, util::TimePoint now) {
   manifest.started = identity_.started;
   manifest.sealed = now;
   manifest.summary = summary;
+  manifest.rows = summary.rows;
   for (const auto& [name, stream] : streams_->finished) {
     manifest.streams.push_back(stream.info);
     manifest.chunk_lists.push_back(util::to_hex(stream.chunk_list));
     manifest.source_bytes += stream.info.bytes;
-    manifest.rows += stream.info.rows;
   }
   manifest.root_hash = root_hash(keys_, manifest);
   return manifest;
@@ -268,8 +264,8 @@ std::string root_hash(const Keys& keys, const Manifest& manifest) {
   for (std::size_t i = 0; i < manifest.streams.size(); ++i) {
     const StreamInfo& stream = manifest.streams[i];
     util::append_u32(content, static_cast<std::uint32_t>(stream.name.size()));
-    for (const std::string_view text :
-         {std::string_view(stream.name), stream_kind_name(stream.kind), std::string_view("\0", 1)}) {
+    for (const std::string_view text : {std::string_view(stream.name),
+                                        stream_kind_name(stream.kind), std::string_view("\0", 1)}) {
       content.insert(content.end(), text.begin(), text.end());
     }
     const Bytes list = util::from_hex(manifest.chunk_lists.at(i)).value_or(Bytes());

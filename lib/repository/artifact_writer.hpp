@@ -1,4 +1,5 @@
-// The writing side of stream.hpp on top of the seal pipeline: cuts streams, counts and hashes rows, collects what they became.
+// The writing side of stream.hpp on top of the seal pipeline: cuts streams, counts and hashes rows,
+// collects what they became.
 //
 // Threads: as ArtifactWriter says.
 #pragma once

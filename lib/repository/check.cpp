@@ -39,6 +39,7 @@ class Checking {
     check_small_objects();
     check_packs();
     if (read_percent > 0) read_packs(read_percent);
+    judge_absent_packs();
     mark_lost();
     check_artifacts();
     repository_.index_.each_chunk(
@@ -48,13 +49,15 @@ class Checking {
   }
 
  private:
-  // Runs `look` on the object's content; what it throws as damage is noted.
+  // Runs `look` on the object's content; what it throws as damage is noted. An object that has just
+  // been listed and is gone was removed by prune or with its slot.
   void look_at(const std::string& key, const std::function<void(ByteView)>& look) {
     task_.check();
     try {
       look(repository_.store_->get(key, {}, task_.stop()));
     } catch (const Error& error) {
-      note(key, error);
+      const bool removed = error.code() == ErrorCode::not_found && key != kConfigKey;
+      if (!removed) note(key, error);
     }
   }
 
@@ -85,7 +88,7 @@ class Checking {
       });
     }
     std::vector<std::string> unreadable;
-    repository_.condemned_lists(&unreadable, task_.stop());
+    repository_.condemned_packs(&unreadable, task_.stop());
     for (const std::string& key : unreadable) damage_.add(key, "does not authenticate");
   }
 
@@ -97,7 +100,7 @@ class Checking {
       const auto at = stored_.find(row.id);
       const std::string key = pack_key(row.id);
       if (at == stored_.end()) {
-        if (!repository_.store_->stat(key)) damage_.add(key, "missing");
+        if (!repository_.store_->stat(key)) absent_.insert(row.id);
       } else if (at->second.size < row.size) {
         damage_.add(key, cat("truncated: ", at->second.size, " of ", row.size, " bytes"));
       } else if (at->second.size > row.size) {
@@ -124,7 +127,11 @@ class Checking {
           const std::optional<Error> problem = read_pack(chosen[i]);
           const std::scoped_lock lock(mutex);
           report_.read_bytes += chosen[i].size;
-          if (problem) note(chosen[i].key, *problem);
+          if (problem && problem->code() == ErrorCode::not_found) {
+            absent_.insert(pack_id_from_key(chosen[i].key).value());
+          } else if (problem) {
+            note(chosen[i].key, *problem);
+          }
         } catch (...) {
           const std::scoped_lock lock(mutex);
           if (!failure) failure = util::current_error();
@@ -144,13 +151,13 @@ class Checking {
   std::optional<Error> read_pack(const storage::ObjectInfo& info) {
     try {
       const Bytes object = repository_.store_->get(info.key, {}, task_.stop());
-      const PackContents contents = read_pack_contents(
-          repository_.keys_.metadata, repository_.keys_.repository_id,
-          pack_id_from_key(info.key).value(), object.size(),
-          [&](std::uint64_t offset, std::uint64_t length) {
-            const ByteView part = ByteView(object).subspan(offset, length);
-            return Bytes(part.begin(), part.end());
-          });
+      const PackContents contents =
+          read_pack_contents(repository_.keys_.metadata, repository_.keys_.repository_id,
+                             pack_id_from_key(info.key).value(), object.size(),
+                             [&](std::uint64_t offset, std::uint64_t length) {
+                               const ByteView part = ByteView(object).subspan(offset, length);
+                               return Bytes(part.begin(), part.end());
+                             });
       Bytes plain;
       for (const PackEntry& entry : contents.entries) {
         try {
@@ -164,6 +171,16 @@ class Checking {
       return std::nullopt;
     } catch (const Error& error) {
       return error;
+    }
+  }
+
+  // A condemned pack may be gone: prune deletes packs before it forgets them, and may have crashed in
+  // between. It is missed only when an artifact needs it after all, which check_chunk() finds.
+  void judge_absent_packs() {
+    for (const PackRow& row : repository_.index_.packs()) {
+      if (absent_.contains(row.id) && row.state != PackState::condemned) {
+        damage_.add(pack_key(row.id), "missing");
+      }
     }
   }
 
@@ -200,8 +217,13 @@ class Checking {
       return false;
     }
     const std::string key = pack_key(location->pack);
-    if (!damage_.contains(key)) return true;
-    damage_.add(key, {}, artifact);
+    if (absent_.contains(location->pack)) {
+      damage_.add(key, "missing", artifact);
+    } else if (damage_.contains(key)) {
+      damage_.add(key, {}, artifact);
+    } else {
+      return true;
+    }
     return false;
   }
 
@@ -213,9 +235,9 @@ class Checking {
     try {
       const ChunkList list = decode_chunk_list(repository_.source().read(id, task_.stop()));
       for (const ChunkRef& entry : list.entries) {
-        sound = (list.level == 0 ? check_chunk(entry.id, artifact)
-                                 : check_list(entry.id, artifact)) &&
-                sound;
+        sound =
+            (list.level == 0 ? check_chunk(entry.id, artifact) : check_list(entry.id, artifact)) &&
+            sound;
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::verification_failed) throw;
@@ -238,6 +260,7 @@ class Checking {
   CheckReport report_;
   DamageLog damage_;
   std::map<PackId, storage::ObjectInfo> stored_;
+  std::set<PackId> absent_;  // named by the index or by the store's list, and not there
   std::unordered_set<ChunkId, ChunkIdHash> sound_lists_;
 };
 

@@ -41,8 +41,8 @@ class ChunkSource {
   // Errors: verification_failed, naming the pack, for a chunk that is missing or damaged.
   util::Bytes read(const ChunkId& id, std::stop_token stop) const;
 
-  // Reads neighbours in one pack with one request. Opens each into `plain` (as many as `entries`); where that fails the
-  // problem is set instead. `verify` hashes the plaintexts again.
+  // Reads neighbours in one pack with one request. Opens each into `plain` (as many as `entries`);
+  // where that fails the problem is set instead. `verify` hashes the plaintexts again.
   void read_neighbours(const PackId& pack, std::span<const PackEntry> entries, bool verify,
                        std::span<util::Bytes> plain, std::span<std::optional<Problem>> problems,
                        std::stop_token stop) const;
@@ -59,8 +59,8 @@ class ChunkSource {
 // A chunk that no pack holds, as far as the index knows.
 Problem unknown_chunk(const ChunkId& id);
 
-// The chunks of a stream, from its root list down. `lists`, when given, receives the ids of the lists themselves.
-// Errors: verification_failed.
+// The chunks of a stream, from its root list down. `lists`, when given, receives the ids of the
+// lists themselves. Errors: verification_failed.
 std::vector<ChunkRef> load_chunk_lists(const ChunkSource& source, const ChunkId& root,
                                        std::stop_token stop, std::vector<ChunkId>* lists = nullptr);
 

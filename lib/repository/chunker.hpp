@@ -1,6 +1,7 @@
 // Where a stream is cut: the keyed gear hash of FORMAT.md section 4.
 //
-// A Cutter only finds positions; who cuts (at once, or at the next row end) and who keeps the bytes is the caller's business.
+// A Cutter only finds positions; who cuts (at once, or at the next row end) and who keeps the bytes
+// is the caller's business.
 //
 // Threads: GearTable is immutable; a Cutter belongs to one thread at a time.
 #pragma once
@@ -36,8 +37,8 @@ class Cutter {
   // Requires: `gear` outlives the cutter.
   Cutter(const GearTable& gear, const CutSizes& sizes);
 
-  // Goes on with the current chunk and returns how many bytes of `piece` belong to it up to a match or the maximum; all of
-  // them when there was none. found() tells which.
+  // Goes on with the current chunk and returns how many bytes of `piece` belong to it up to a match
+  // or the maximum; all of them when there was none. found() tells which.
   std::size_t scan(util::ByteView piece);
   bool found() const { return found_; }
   // A new chunk begins.

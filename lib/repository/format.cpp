@@ -8,8 +8,8 @@
 
 namespace dbbackup::repository {
 
-using util::ByteView;
 using util::Bytes;
+using util::ByteView;
 using util::cat;
 
 namespace {
@@ -22,9 +22,11 @@ constexpr std::size_t kListHeaderBytes = 8;
 constexpr std::size_t kListEntryBytes = 36;
 constexpr std::size_t kListLeast = 256;
 constexpr std::size_t kListMost = 8192;
-// A segment of 128 packs of 32 MiB in chunks of 1 KiB stays below this; nothing sealed by us is larger.
+// A segment of 128 packs of 32 MiB in chunks of 1 KiB stays below this; nothing sealed by us is
+// larger.
 constexpr std::size_t kMaxObjectContent = std::size_t{1} << 30U;
-// A pack is filled up to 32 MiB and one chunk; Settings may ask for larger ones, 32-bit offsets set the limit.
+// A pack is filled up to 32 MiB and one chunk; Settings may ask for larger ones, 32-bit offsets set
+// the limit.
 constexpr std::size_t kMaxTrailerBytes = 256U << 20U;
 
 [[noreturn]] void damaged(std::string problem) {
@@ -42,7 +44,8 @@ void append_entry(Bytes& out, const PackEntry& entry) {
   util::append_u32(out, entry.plain);
 }
 
-// Requires: `bytes` holds an entry. Refuses lengths that no writer makes, so that readers may allocate by them.
+// Requires: `bytes` holds an entry. Refuses lengths that no writer makes, so that readers may
+// allocate by them.
 PackEntry read_entry(ByteView bytes) {
   PackEntry entry;
   std::copy_n(bytes.begin(), entry.id.size(), entry.id.begin());

@@ -1,8 +1,9 @@
-// The bytes of a repository's objects, as FORMAT.md sections 1 to 6 lay them out: encode and decode, nothing else.
+// The bytes of a repository's objects, as FORMAT.md sections 1 to 6 lay them out: encode and
+// decode, nothing else.
 //
 // Threads: pure functions and values.
-// Errors: decoders throw verification_failed with the bare problem ("truncated", "does not authenticate"); callers add the
-// object's key. Nothing here trusts what it reads.
+// Errors: decoders throw verification_failed with the bare problem ("truncated", "does not
+// authenticate"); callers add the object's key. Nothing here trusts what it reads.
 #pragma once
 
 #include <array>

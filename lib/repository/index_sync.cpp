@@ -54,11 +54,12 @@ std::string RepositoryImpl::write_segment(const std::vector<PackContents>& packs
   return key;
 }
 
-// Packs of crashed runs, and of artifacts still being written, that may have served a committing artifact.
-void RepositoryImpl::list_unlisted_packs(std::stop_token stop) {
+// Packs of crashed runs, and of artifacts still being written, that may have served a committing
+// artifact.
+void RepositoryImpl::list_unlisted_packs(const std::set<PackId>& except, std::stop_token stop) {
   std::vector<PackContents> packs;
   for (const PackRow& row : index_.packs()) {
-    if (row.listed || row.state != PackState::usable) continue;
+    if (row.listed || row.state != PackState::usable || except.contains(row.id)) continue;
     try {
       packs.push_back(read_pack(row.id, row.size, stop));
     } catch (const Error& error) {
@@ -91,8 +92,7 @@ std::vector<Condemned> RepositoryImpl::condemned_lists(std::vector<std::string>*
       const util::json::Value value = util::json::parse(util::as_text(content));
       if (!value.is_object()) throw Error(ErrorCode::verification_failed, "not a JSON object");
       const util::json::Object& object = value.get_object();
-      const auto at = util::parse_time(
-          util::json::get_string(object, "condemned_at").value_or(""));
+      const auto at = util::parse_time(util::json::get_string(object, "condemned_at").value_or(""));
       if (!at) throw Error(ErrorCode::verification_failed, "malformed");
       Condemned& list = lists.emplace_back(Condemned{key, *at, {}});
       for (const std::string& hex : util::json::get_strings(object, "packs")) {
@@ -101,6 +101,7 @@ std::vector<Condemned> RepositoryImpl::condemned_lists(std::vector<std::string>*
         }
       }
     } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) continue;  // removed meanwhile
       // A list that cannot be read condemns nothing: its packs are found again by the next prune.
       if (!is_damage(error)) throw;
       if (damaged != nullptr) damaged->push_back(key);
@@ -109,37 +110,45 @@ std::vector<Condemned> RepositoryImpl::condemned_lists(std::vector<std::string>*
   return lists;
 }
 
-// States by what is in the store now: condemned lists, and packs that are absent or of another size.
-void RepositoryImpl::compare_packs(std::stop_token stop) {
+std::set<PackId> RepositoryImpl::condemned_packs(std::vector<std::string>* damaged,
+                                                 std::stop_token stop) {
   std::set<PackId> condemned;
-  for (const Condemned& list : condemned_lists(nullptr, stop)) {
+  for (const Condemned& list : condemned_lists(damaged, std::move(stop))) {
     condemned.insert(list.packs.begin(), list.packs.end());
   }
+  return condemned;
+}
+
+// States by what is in the store now: condemned lists, and packs that are absent or of another
+// size.
+void RepositoryImpl::compare_packs(const std::set<PackId>& condemned, std::stop_token stop) {
   const std::map<PackId, storage::ObjectInfo> stored = stored_packs(stop);
   std::vector<PackId> gone;
   for (const PackRow& row : index_.packs()) {
     const auto at = stored.find(row.id);
     PackState state = row.state == PackState::lost ? PackState::lost : PackState::usable;
-    if (condemned.contains(row.id)) state = PackState::condemned;
     if (at == stored.end() || at->second.size != row.size) {
       if (!row.listed) gone.push_back(row.id);
       state = PackState::lost;
     }
+    // Also when it is absent: a prune that crashed had deleted it, and no artifact misses it.
+    if (condemned.contains(row.id)) state = PackState::condemned;
     if (state != row.state) index_.set_state(row.id, state);
   }
   index_.remove_packs(gone);
 }
 
-// Fills an empty index from segments, and from trailers where no readable segment covers a pack. Returns the keys of segments
-// that cannot be read.
-std::vector<std::string> RepositoryImpl::load_everything(std::stop_token stop) {
+// Fills an empty index from segments, and from trailers where no readable segment covers a pack.
+// Returns the keys of segments that cannot be read.
+std::vector<std::string> RepositoryImpl::load_everything(const std::set<PackId>& condemned,
+                                                         std::stop_token stop) {
   index_.clear();
   std::vector<std::string> damaged;
   std::set<PackId> covered;
   for (const std::string& key : keys_below(kIndexPrefix, stop)) {
     try {
       const std::vector<PackContents> packs = read_segment(key, stop);
-      index_.add_segment(name_of(key), packs);
+      index_.add_segment(name_of(key), packs, condemned);
       for (const PackContents& pack : packs) covered.insert(pack.id);
     } catch (const Error& error) {
       if (!is_damage(error)) throw;
@@ -149,9 +158,11 @@ std::vector<std::string> RepositoryImpl::load_everything(std::stop_token stop) {
   for (const auto& [id, info] : stored_packs(stop)) {
     if (covered.contains(id)) continue;
     try {
-      index_.add_pack(read_pack(id, info.size, stop), false);
+      index_.add_pack(read_pack(id, info.size, stop), false,
+                      condemned.contains(id) ? PackState::condemned : PackState::usable);
     } catch (const Error& error) {
-      // Neither a segment nor a trailer: nothing can be read from it; check names it, prune removes it.
+      // Neither a segment nor a trailer: nothing can be read from it; check names it, prune removes
+      // it.
       if (!is_damage(error)) throw;
     }
   }
@@ -159,6 +170,7 @@ std::vector<std::string> RepositoryImpl::load_everything(std::stop_token stop) {
 }
 
 void RepositoryImpl::sync_index() {
+  const std::set<PackId> condemned = condemned_packs(nullptr, {});
   const std::set<std::string> known = index_.segments();
   std::set<std::string> stored;
   for (const std::string& key : keys_below(kIndexPrefix)) stored.insert(name_of(key));
@@ -167,14 +179,14 @@ void RepositoryImpl::sync_index() {
   for (const std::string& name : stored) {
     if (!whole || known.contains(name)) continue;
     try {
-      index_.add_segment(name, read_segment(cat(kIndexPrefix, name), {}));
+      index_.add_segment(name, read_segment(cat(kIndexPrefix, name), {}), condemned);
     } catch (const Error& error) {
       if (!is_damage(error)) throw;
       whole = false;
     }
   }
-  if (!whole) load_everything({});
-  compare_packs({});
+  if (!whole) load_everything(condemned, {});
+  compare_packs(condemned, {});
 }
 
 void RepositoryImpl::rescan(util::Task& task) {
@@ -184,12 +196,13 @@ void RepositoryImpl::rescan(util::Task& task) {
     throw Error(ErrorCode::conflict, cat("an artifact is being written to ", store_->describe()),
                 "wait until it has finished, then rescan");
   }
-  const std::vector<std::string> damaged = load_everything(task.stop());
-  compare_packs(task.stop());
+  const std::set<PackId> condemned = condemned_packs(nullptr, task.stop());
+  const std::vector<std::string> damaged = load_everything(condemned, task.stop());
+  compare_packs(condemned, task.stop());
   if (!ownership_) return;
   // What only damaged segments listed is listed again, and they can go.
   require_writable();
-  list_unlisted_packs(task.stop());
+  list_unlisted_packs({}, task.stop());
   for (const std::string& key : damaged) {
     store_->remove(key);
     task.warn(cat(key, " was damaged; its packs are listed anew"));

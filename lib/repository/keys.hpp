@@ -56,7 +56,8 @@ std::optional<crypto::Secret> open_slot(std::string_view repository_id, std::str
                                         const Slot& slot, const crypto::Secret& secret);
 
 // Tries every slot below `prefix` with whatever `unlock` has for its kind.
-// Errors: not_authorised, saying what was tried; verification_failed when nothing opened and a slot is damaged.
+// Errors: not_authorised, saying what was tried; verification_failed when nothing opened and a slot
+// is damaged.
 crypto::Secret unlock_master(storage::ObjectStore& store, std::string_view prefix,
                              std::string_view repository_id, const Unlock& unlock);
 

@@ -29,8 +29,7 @@ CREATE TABLE chunks(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, pack IN
 )";
 
 bool belongs_to(Connection& connection, const std::string& repository_id) {
-  Statement tables =
-      connection.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'about'");
+  Statement tables = connection.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'about'");
   if (!tables.step() || tables.integer(0) == 0) return false;
   Statement about = connection.prepare("SELECT schema, repository FROM about");
   return about.step() && about.integer(0) == kSchema && about.text(1) == repository_id;
@@ -50,6 +49,7 @@ LocalIndex::LocalIndex(const std::string& path, const std::string& repository_id
   } catch (const util::Error& error) {
     if (error.code() != util::ErrorCode::source_damaged || path.empty()) throw;
   }
+  insert_absent_.reset();
   insert_.reset();
   find_.reset();
   connection_.reset();
@@ -74,9 +74,13 @@ void LocalIndex::open(const std::string& path, const std::string& repository_id)
   find_.emplace(connection_->prepare(
       "SELECT c.number, c.pack, p.id, p.state, c.kind, c.offset, c.stored, c.plain "
       "FROM chunks c JOIN packs p ON p.number = c.pack WHERE c.id = ?"));
-  insert_.emplace(connection_->prepare(
-      "INSERT OR REPLACE INTO chunks(id, pack, offset, stored, plain, kind) "
-      "VALUES (?, ?, ?, ?, ?, ?)"));
+  const auto insert_or = [&](std::string_view conflict) {
+    return connection_->prepare(cat("INSERT OR ", conflict,
+                                    " INTO chunks(id, pack, offset, stored, plain, kind) "
+                                    "VALUES (?, ?, ?, ?, ?, ?)"));
+  };
+  insert_.emplace(insert_or("REPLACE"));
+  insert_absent_.emplace(insert_or("IGNORE"));
 }
 
 std::optional<Location> LocalIndex::find(const ChunkId& id) {
@@ -104,28 +108,31 @@ bool LocalIndex::holds(const ChunkId& id) {
   return location && location->state == PackState::usable;
 }
 
-void LocalIndex::insert_pack(const PackContents& contents, bool listed) {
+void LocalIndex::insert_pack(const PackContents& contents, bool listed, PackState state) {
   Statement pack = connection_->prepare(
-      "INSERT INTO packs(id, size, listed, state) VALUES (?, ?, ?, 0) "
+      "INSERT INTO packs(id, size, listed, state) VALUES (?, ?, ?, ?) "
       "ON CONFLICT(id) DO UPDATE SET listed = max(listed, excluded.listed) RETURNING number");
   pack.bind(1, util::ByteView(contents.id))
       .bind(2, static_cast<std::int64_t>(contents.size))
-      .bind(3, static_cast<std::int64_t>(listed));
+      .bind(3, static_cast<std::int64_t>(listed))
+      .bind(4, static_cast<std::int64_t>(state));
   pack.step();
   const std::int64_t number = pack.integer(0);
   pack.reset();
+  // What was repacked has two copies until the condemned one is deleted.
+  Statement& insert = state == PackState::condemned ? *insert_absent_ : *insert_;
   for (const PackEntry& entry : contents.entries) {
-    insert_->bind(1, util::ByteView(entry.id)).bind(2, number);
-    insert_->bind(3, std::int64_t{entry.offset}).bind(4, std::int64_t{entry.stored});
-    insert_->bind(5, std::int64_t{entry.plain}).bind(6, std::int64_t{entry.kind});
-    insert_->run();
+    insert.bind(1, util::ByteView(entry.id)).bind(2, number);
+    insert.bind(3, std::int64_t{entry.offset}).bind(4, std::int64_t{entry.stored});
+    insert.bind(5, std::int64_t{entry.plain}).bind(6, std::int64_t{entry.kind});
+    insert.run();
   }
 }
 
-void LocalIndex::add_pack(const PackContents& contents, bool listed) {
+void LocalIndex::add_pack(const PackContents& contents, bool listed, PackState state) {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);
-  insert_pack(contents, listed);
+  insert_pack(contents, listed, state);
   transaction.commit();
 }
 
@@ -151,6 +158,13 @@ void LocalIndex::set_state(const PackId& id, PackState state) {
   run(cat("UPDATE packs SET state = ", static_cast<int>(state), " WHERE id = ?"), id);
 }
 
+void LocalIndex::set_unlisted(const std::vector<PackId>& ids) {
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(*connection_);
+  for (const PackId& id : ids) run("UPDATE packs SET listed = 0 WHERE id = ?", id);
+  transaction.commit();
+}
+
 std::vector<PackRow> LocalIndex::packs() {
   const std::scoped_lock lock(mutex_);
   Statement all = connection_->prepare("SELECT number, id, size, listed, state FROM packs");
@@ -174,10 +188,14 @@ std::set<std::string> LocalIndex::segments() {
   return names;
 }
 
-void LocalIndex::add_segment(const std::string& name, const std::vector<PackContents>& packs) {
+void LocalIndex::add_segment(const std::string& name, const std::vector<PackContents>& packs,
+                             const std::set<PackId>& condemned) {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);
-  for (const PackContents& pack : packs) insert_pack(pack, true);
+  for (const PackContents& pack : packs) {
+    insert_pack(pack, true,
+                condemned.contains(pack.id) ? PackState::condemned : PackState::usable);
+  }
   run("INSERT OR IGNORE INTO segments SELECT CAST(? AS TEXT)", util::as_bytes(name));
   transaction.commit();
 }

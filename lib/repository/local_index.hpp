@@ -48,15 +48,18 @@ class LocalIndex {
   // Whether a new artifact may rely on this chunk.
   bool holds(const ChunkId& id);
 
-  // Chunks that are elsewhere already are from now on found here.
-  void add_pack(const PackContents& contents, bool listed);
+  // Chunks that are elsewhere already are from now on found here, unless this pack is condemned.
+  void add_pack(const PackContents& contents, bool listed, PackState state = PackState::usable);
   void remove_packs(const std::vector<PackId>& ids);
   void set_state(const PackId& id, PackState state);
+  // No segment names them any more.
+  void set_unlisted(const std::vector<PackId>& ids);
   std::vector<PackRow> packs();
 
   std::set<std::string> segments();
-  // A segment read from the store.
-  void add_segment(const std::string& name, const std::vector<PackContents>& packs);
+  // A segment read from the store, some of whose packs may be condemned.
+  void add_segment(const std::string& name, const std::vector<PackContents>& packs,
+                   const std::set<PackId>& condemned = {});
   // A segment just written, of packs that are here already.
   void note_segment(const std::string& name, const std::vector<PackId>& packs);
   void remove_segment(const std::string& name);
@@ -68,13 +71,14 @@ class LocalIndex {
 
  private:
   void open(const std::string& path, const std::string& repository_id);
-  void insert_pack(const PackContents& contents, bool listed);
+  void insert_pack(const PackContents& contents, bool listed, PackState state);
   void run(std::string_view sql, util::ByteView blob);
 
   std::mutex mutex_;
   std::optional<sqlite::Connection> connection_;
   std::optional<sqlite::Statement> find_;
   std::optional<sqlite::Statement> insert_;
+  std::optional<sqlite::Statement> insert_absent_;
 };
 
 }  // namespace dbbackup::repository

@@ -181,6 +181,7 @@ Manifest decode_manifest(const json::Object& object) {
   }
   manifest.source_bytes = number(object, "source_bytes");
   manifest.rows = number(object, "rows");
+  manifest.summary.rows = manifest.rows;
   manifest.added_bytes = number(object, "added_bytes");
   manifest.root_hash = text(object, "root_hash");
   return manifest;

@@ -1,4 +1,5 @@
-// The manifest: everything that is known about one artifact, sealed; the truth of which the catalog is a journal.
+// The manifest: everything that is known about one artifact, sealed; the truth of which the catalog
+// is a journal.
 #pragma once
 
 #include <string>
@@ -24,11 +25,13 @@ struct Manifest {
   util::TimePoint sealed;
   Summary summary;
   std::vector<StreamInfo> streams;
-  std::vector<std::string> chunk_lists;  // one id (hex) per stream: the chunk that holds its chunk ids
+  std::vector<std::string>
+      chunk_lists;  // one id (hex) per stream: the chunk that holds its chunk ids
   std::uint64_t source_bytes = 0;
   std::uint64_t rows = 0;
   std::uint64_t added_bytes = 0;
-  std::string root_hash;  // over the logical content only: equal content gives an equal hash in one repository
+  std::string root_hash;  // over the logical content only: equal content gives an equal hash in one
+                          // repository
 };
 
 // Errors of decode: verification_failed.

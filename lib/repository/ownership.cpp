@@ -48,15 +48,16 @@ Error owned_by_another(const storage::ObjectStore& store, const Owner& owner) {
   return {ErrorCode::conflict,
           cat(store.describe(), " is owned by daemon ", util::printable(owner.daemon), " since ",
               util::printable(owner.since)),
-          "let that daemon do it; or stop it for good and take the repository over, or open it "
-          "for reading only"};
+          "let that daemon do it; when it is gone for good, take the repository over: "
+          "dbbackupctl repository rescan NAME --take-over (or repository add ... --take-over)"};
 }
 
 }  // namespace
 
 Ownership::Ownership(storage::ObjectStore& store, std::string daemon, const util::Clock& clock)
     : store_(store), daemon_(std::move(daemon)) {
-  if (daemon_.empty()) throw Error(ErrorCode::usage, "a daemon without an id cannot own a repository");
+  if (daemon_.empty())
+    throw Error(ErrorCode::usage, "a daemon without an id cannot own a repository");
   const std::string key(kOwnerKey);
   const Owner first{daemon_, 1, util::format_rfc3339(clock.now())};
   if (!store.stat(key) && store.put_new(key, encode(first))) {

@@ -1,7 +1,8 @@
 // The `owner` object: which daemon may write (FORMAT.md section 9).
 //
 // Threads: immutable after construction.
-// Errors: conflict, naming the owner and how to take over; verification_failed for a damaged object.
+// Errors: conflict, naming the owner and how to take over; verification_failed for a damaged
+// object.
 #pragma once
 
 #include <string>

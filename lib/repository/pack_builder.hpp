@@ -11,7 +11,8 @@ namespace dbbackup::repository {
 class PackBuilder {
  public:
   PackBuilder() = default;
-  // Begins a pack of about `target` bytes under a new random id, in `buffer`'s memory when it has some.
+  // Begins a pack of about `target` bytes under a new random id, in `buffer`'s memory when it has
+  // some.
   PackBuilder(std::size_t target, util::Bytes buffer);
 
   bool empty() const { return contents_.entries.empty(); }

@@ -1,5 +1,5 @@
-// Freeing packs that no artifact needs, beside running backups. The reasoning, and why each step may crash, is in FORMAT.md
-// section 10; the steps below have its names.
+// Freeing packs that no artifact needs, beside running backups. The reasoning, and why each step
+// may crash, is in FORMAT.md section 10; the steps below have its names.
 #include <algorithm>
 
 #include "repository/repository_impl.hpp"
@@ -17,6 +17,9 @@ using util::ErrorCode;
 namespace {
 constexpr std::size_t kPacksPerSegment = 128;
 constexpr std::size_t kManySegments = 64;
+// What a pack has besides its records and their entries: counted as live, or a tiny pack would be
+// repacked for ever.
+constexpr std::size_t kPackOverhead = kPackHeaderBytes + crypto::kSealOverhead + kPackFooterBytes;
 }  // namespace
 
 class Pruning {
@@ -30,9 +33,7 @@ class Pruning {
 
   PruneReport run(bool dry_run) {
     std::vector<std::string> unreadable_lists;
-    for (const Condemned& list : repository_.condemned_lists(&unreadable_lists, task_.stop())) {
-      condemned_.insert(list.packs.begin(), list.packs.end());
-    }
+    condemned_ = repository_.condemned_packs(&unreadable_lists, task_.stop());
     mark();
     choose();
     if (dry_run) return std::move(report_);
@@ -66,8 +67,10 @@ class Pruning {
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::verification_failed) throw;
-      throw error.with_context("cannot prune").with_hint(
-          "repository check says which artifacts are damaged; repository rescan, or remove them");
+      throw error.with_context("cannot prune")
+          .with_hint(
+              "repository check says which artifacts are damaged; repository rescan, or remove "
+              "them");
     }
   }
 
@@ -83,8 +86,7 @@ class Pruning {
   void mark_list(const ChunkId& id, const std::string& artifact) {
     task_.check();
     if (!walked_lists_.insert(mark_chunk(id, artifact)).second) return;
-    const ChunkList list =
-        decode_chunk_list(repository_.source().read(id, task_.stop()));
+    const ChunkList list = decode_chunk_list(repository_.source().read(id, task_.stop()));
     for (const ChunkRef& entry : list.entries) {
       if (list.level == 0) {
         mark_chunk(entry.id, artifact);
@@ -98,7 +100,7 @@ class Pruning {
     std::map<std::int64_t, std::uint64_t> live;
     index_.each_chunk([&](std::int64_t number, std::int64_t pack, std::uint32_t stored) {
       const auto n = static_cast<std::size_t>(number);
-      if (n >= live_.size() || live_[n]) live[pack] += stored;
+      if (n >= live_.size() || live_[n]) live[pack] += stored + kPackEntryBytes;
     });
     return live;
   }
@@ -117,14 +119,14 @@ class Pruning {
     }
     for (const auto& [id, pack] : packs) {
       if (condemned_.contains(id)) {
-        report_.removable_bytes += pack.size;
+        report_.removable_bytes += pack.stored ? pack.size : 0;
       } else if (repository_.sessions_.owns(id) || young_.contains(id)) {
         report_.kept_bytes += pack.size;
       } else if (pack.live_bytes == 0) {
         dead_.push_back(id);
         report_.condemned_packs.push_back(pack_key(id));
         report_.removable_bytes += pack.stored ? pack.size : 0;
-      } else if (pack.stored && pack.known && pack.live_bytes * 2 < pack.size) {
+      } else if (pack.stored && pack.known && (pack.live_bytes + kPackOverhead) * 2 < pack.size) {
         thin_.push_back(pack);
         report_.condemned_packs.push_back(pack_key(id));
         report_.removable_bytes += pack.size - pack.live_bytes;
@@ -137,7 +139,6 @@ class Pruning {
 
   // Step 2.
   void repack() {
-    std::vector<PackContents> made;
     PackBuilder builder;
     const auto put = [&] {
       if (builder.empty()) return;
@@ -145,7 +146,6 @@ class Pruning {
       repository_.store_->put(pack_key(builder.contents().id), builder.content(), task_.stop());
       index_.add_pack(builder.contents(), false);
       report_.repacked_bytes += builder.bytes();
-      made.push_back(builder.contents());
       builder = {};
     };
     std::vector<PackId> emptied;
@@ -156,11 +156,9 @@ class Pruning {
       if (builder.bytes() >= repository_.settings_.pack_bytes) put();
     }
     put();
-    while (!made.empty()) {
-      const std::size_t count = std::min(made.size(), kPacksPerSegment);
-      repository_.write_segment({made.begin(), made.begin() + static_cast<std::ptrdiff_t>(count)});
-      made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(count));
-    }
+    // Packs of a prune that crashed here before it could list them, too: what they were copied from
+    // has looked dead ever since, and is about to be condemned.
+    repository_.list_unlisted_packs({dead_.begin(), dead_.end()}, task_.stop());
     if (!emptied.empty()) util::kill_point("prune.after_repack");
     dead_.insert(dead_.end(), emptied.begin(), emptied.end());
   }
@@ -195,6 +193,11 @@ class Pruning {
   void condemn() {
     report_.condemned_packs.clear();
     if (dead_.empty()) return;
+    // Before the list is there: a put() that fails may have had its effect all the same, and then
+    // nobody may have begun to rely on these packs since.
+    const std::string key = cat(kCondemnedPrefix, repository_.ids_.next());
+    for (const PackId& id : dead_) index_.set_state(id, PackState::condemned);
+    repository_.condemnations_[key] = repository_.sessions_.condemned();
     util::json::Array names;
     for (const PackId& id : dead_) {
       names.emplace_back(util::to_hex(id));
@@ -204,13 +207,10 @@ class Pruning {
     object["version"] = kFormatVersion;
     object["condemned_at"] = util::format_rfc3339(repository_.clock_.now());
     object["packs"] = std::move(names);
-    const std::string key = cat(kCondemnedPrefix, repository_.ids_.next());
     const std::string text = util::json::write(object);
-    repository_.store_->put(key, seal_object(repository_.keys_.metadata, kCondemnedMagic,
-                                             repository_.keys_.repository_id, key,
-                                             util::as_bytes(text)));
-    for (const PackId& id : dead_) index_.set_state(id, PackState::condemned);
-    repository_.condemnations_[key] = repository_.sessions_.condemned();
+    repository_.store_->put(
+        key, seal_object(repository_.keys_.metadata, kCondemnedMagic,
+                         repository_.keys_.repository_id, key, util::as_bytes(text)));
     util::kill_point("prune.after_condemn");
   }
 
@@ -238,27 +238,30 @@ class Pruning {
       if (at != live.end() && at->second > 0) needed.insert(row.id);
     }
     std::vector<PackId> gone;
+    std::vector<PackId> kept;
     for (const Condemned& list : due) {
-      for (const PackId& id : list.packs) {
-        if (needed.contains(id)) {
-          index_.set_state(id, PackState::usable);
-        } else {
-          gone.push_back(id);
-        }
-      }
+      for (const PackId& id : list.packs) (needed.contains(id) ? kept : gone).push_back(id);
     }
     repository_.require_writable();
     replace_segments({gone.begin(), gone.end()});
+    index_.set_unlisted(gone);
     util::kill_point("prune.before_delete");
     for (const PackId& id : gone) {
       task_.check();
       const std::string key = pack_key(id);
-      if (const auto info = repository_.store_->stat(key)) report_.removable_bytes += info->size;
+      const auto info = repository_.store_->stat(key);
+      if (!info) continue;  // a prune that crashed had come so far
       remove_object(key);
+      report_.removable_bytes += info->size;
     }
     util::kill_point("prune.after_delete");
     index_.remove_packs(gone);
-    for (const Condemned& list : due) remove_object(list.key);
+    for (const Condemned& list : due) {
+      remove_object(list.key);
+      repository_.condemnations_.erase(list.key);
+    }
+    // Only now: while a list names them, nobody may begin to rely on them.
+    for (const PackId& id : kept) index_.set_state(id, PackState::usable);
   }
 
   // New segments first, so that every pack is listed at every moment.

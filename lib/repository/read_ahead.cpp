@@ -101,12 +101,11 @@ class ReadAhead {
     std::uint64_t next = planned_;
     while (next < chunks_.size()) {
       const std::optional<Location> location = locate(next);
-      const bool fits =
-          location && (request.entries.empty() ||
-                       (location->pack == request.pack &&
-                        location->entry.offset ==
-                            request.entries.back().offset + request.entries.back().stored &&
-                        stored + location->entry.stored <= kRequestBytes));
+      const bool fits = location && (request.entries.empty() ||
+                                     (location->pack == request.pack &&
+                                      location->entry.offset == request.entries.back().offset +
+                                                                    request.entries.back().stored &&
+                                      stored + location->entry.stored <= kRequestBytes));
       if (!fits) break;
       request.pack = location->pack;
       request.entries.push_back(location->entry);
@@ -121,7 +120,8 @@ class ReadAhead {
     return request;
   }
 
-  // The chunk behind the end of a request is looked up for it and again for the next one; once is enough.
+  // The chunk behind the end of a request is looked up for it and again for the next one; once is
+  // enough.
   std::optional<Location> locate(std::uint64_t index) {
     if (peeked_index_ != index || !peeked_) {
       peeked_ = source_.locate(chunks_[index].id);
@@ -205,8 +205,8 @@ void read_in_order(const ChunkSource& source, std::span<const ChunkRef> chunks,
                    const TakeChunk& take) {
   if (chunks.empty()) return;
   ReadAheadOptions fitting = options;
-  fitting.workers = static_cast<unsigned>(
-      std::min<std::uint64_t>(std::max(1U, options.workers), chunks.size()));
+  fitting.workers =
+      static_cast<unsigned>(std::min<std::uint64_t>(std::max(1U, options.workers), chunks.size()));
   ReadAhead ahead(source, chunks, fitting, stop);
   for (std::uint64_t i = 0; i < chunks.size(); ++i) {
     Opened opened = ahead.next(i);

@@ -1,7 +1,7 @@
 // Many chunks, read and opened by several threads ahead of the one who takes them in order.
 //
-// Neighbours in one pack are read with one request of up to 4 MiB. What is read and not taken yet is bounded: 16 MiB of
-// plaintext for each worker.
+// Neighbours in one pack are read with one request of up to 4 MiB. What is read and not taken yet
+// is bounded: 16 MiB of plaintext for each worker.
 //
 // Threads: called from one thread; `take` runs on it.
 #pragma once

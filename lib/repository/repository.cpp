@@ -36,7 +36,8 @@ Descriptor read_descriptor(storage::ObjectStore& store) {
 
 }  // namespace
 
-// --- Sessions -------------------------------------------------------------------------------------------------------
+// --- Sessions
+// -------------------------------------------------------------------------------------------------------
 
 Sessions::Handle Sessions::begin(std::shared_ptr<SealPipeline> pipeline) {
   const std::scoped_lock lock(mutex_);
@@ -73,7 +74,8 @@ bool Sessions::owns(const PackId& pack) const {
   });
 }
 
-// --- creating and opening -------------------------------------------------------------------------------------------
+// --- creating and opening
+// -------------------------------------------------------------------------------------------
 
 bool Repository::exists(storage::ObjectStore& store) {
   return store.stat(std::string(kConfigKey)).has_value();
@@ -97,7 +99,8 @@ Created Repository::create(storage::ObjectStore& store, const Secret& daemon_key
   put_slot(SlotKind::daemon, daemon_key);
   put_slot(SlotKind::recovery, recovery);
   if (!passphrase.empty()) put_slot(SlotKind::passphrase, passphrase);
-  // Last, and the one that decides: a crash before it leaves no repository, and of two at once one wins.
+  // Last, and the one that decides: a crash before it leaves no repository, and of two at once one
+  // wins.
   if (!store.put_new(std::string(kConfigKey), encode_descriptor(descriptor))) {
     throw Error(ErrorCode::already_exists, cat(store.describe(), " holds a repository already"));
   }
@@ -142,7 +145,8 @@ void RepositoryImpl::require_writable() const {
   ownership_->require();
 }
 
-// --- writing --------------------------------------------------------------------------------------------------------
+// --- writing
+// --------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<SealPipeline> RepositoryImpl::make_pipeline(const std::stop_token& stop) {
   return std::make_shared<SealPipeline>(
@@ -180,12 +184,12 @@ Committed RepositoryImpl::commit(ArtifactWriter& writer, const Summary& summary)
 Committed RepositoryImpl::commit_manifest(SealPipeline& pipeline, Manifest manifest,
                                           util::Task& task) {
   pipeline.finish();
-  list_unlisted_packs(task.stop());
+  list_unlisted_packs({}, task.stop());
   manifest.added_bytes = pipeline.added_bytes();
   const std::string key = key_of(kManifestPrefix, manifest.id);
   const std::string text = util::json::write(encode_manifest(manifest));
-  const Bytes object = seal_object(keys_.metadata, kManifestMagic, keys_.repository_id, key,
-                                   util::as_bytes(text));
+  const Bytes object =
+      seal_object(keys_.metadata, kManifestMagic, keys_.repository_id, key, util::as_bytes(text));
   task.check();
   require_writable();
   util::kill_point("backup.before_manifest");
@@ -197,7 +201,8 @@ Committed RepositoryImpl::commit_manifest(SealPipeline& pipeline, Manifest manif
   return {std::move(manifest), added};
 }
 
-// --- reading --------------------------------------------------------------------------------------------------------
+// --- reading
+// --------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> RepositoryImpl::keys_below(std::string_view prefix, std::stop_token stop) {
   std::vector<std::string> found;
@@ -275,7 +280,8 @@ Repository::Usage RepositoryImpl::usage() {
   return usage;
 }
 
-// --- key slots ------------------------------------------------------------------------------------------------------
+// --- key slots
+// ------------------------------------------------------------------------------------------------------
 
 std::vector<KeySlot> RepositoryImpl::key_slots() {
   std::vector<KeySlot> slots;

@@ -1,14 +1,17 @@
-// A repository: a store full of sealed, deduplicated chunks, and the manifests that say which of them make an artifact.
-// FORMAT.md beside this file documents every byte; this header says what can be done.
+// A repository: a store full of sealed, deduplicated chunks, and the manifests that say which of
+// them make an artifact. FORMAT.md beside this file documents every byte; this header says what can
+// be done.
 //
-// The order of writing is the law the whole product stands on: packs, then an index segment, then the manifest. A crash at
-// any instant leaves objects that no manifest names; prune removes them. The local index (SQLite, one file per repository)
-// is a cache: rescan() makes it anew from the store.
+// The order of writing is the law the whole product stands on: packs, then an index segment, then
+// the manifest. A crash at any instant leaves objects that no manifest names; prune removes them.
+// The local index (SQLite, one file per repository) is a cache: rescan() makes it anew from the
+// store.
 //
-// Threads: all members are safe from any thread; several artifacts may be written at once. prune() may run beside backups.
-// Owns: the store, the local index connection, the ownership lease while `writable`.
-// Errors: those of storage::ObjectStore; verification_failed for damaged objects, naming the object's key; conflict when
-// another daemon owns the repository; not_authorised for a key or passphrase that opens no slot.
+// Threads: all members are safe from any thread; several artifacts may be written at once. prune()
+// may run beside backups. Owns: the store, the local index connection, the ownership lease while
+// `writable`. Errors: those of storage::ObjectStore; verification_failed for damaged objects,
+// naming the object's key; conflict when another daemon owns the repository; not_authorised for a
+// key or passphrase that opens no slot.
 #pragma once
 
 #include <filesystem>
@@ -38,17 +41,18 @@ struct KeySlot {
 
 // One way to open the key slots; whichever is set is tried against slots of its kind.
 struct Unlock {
-  crypto::Secret daemon_key = {};   // 32 bytes
+  crypto::Secret daemon_key = {};  // 32 bytes
   crypto::Secret passphrase = {};
   crypto::Secret recovery_key = {};  // 32 bytes
 };
 
 struct Settings {
-  std::filesystem::path index_file;       // local chunk index; its folder exists; empty: in memory
-  std::string owner;                      // id of this daemon, for the lease
-  bool writable = true;                   // take the lease; false: read and restore only
-  unsigned seal_workers = 2;              // threads that hash, compress and seal
-  std::uint64_t memory_bytes = 128ULL << 20U;  // budget for chunks and packs in flight, per artifact being written
+  std::filesystem::path index_file;  // local chunk index; its folder exists; empty: in memory
+  std::string owner;                 // id of this daemon, for the lease
+  bool writable = true;              // take the lease; false: read and restore only
+  unsigned seal_workers = 2;         // threads that hash, compress and seal
+  std::uint64_t memory_bytes =
+      128ULL << 20U;  // budget for chunks and packs in flight, per artifact being written
   std::uint32_t pack_bytes = 32U << 20U;
   int compression_level = 2;
 };
@@ -59,10 +63,10 @@ struct Created {
 };
 
 struct ArtifactIdentity {
-  std::string id;        // ULID
-  std::string name;      // "<database>@<host>--<UTC time>"
+  std::string id;    // ULID
+  std::string name;  // "<database>@<host>--<UTC time>"
   std::string database;
-  std::string job;       // empty for an ad-hoc run
+  std::string job;  // empty for an ad-hoc run
   std::string run;
   std::string engine;
   std::string type = "full";
@@ -76,8 +80,8 @@ struct Committed {
 };
 
 struct Damage {
-  std::string object;   // key of the damaged or missing object
-  std::string problem;  // "missing", "truncated: ...", "does not authenticate", ...
+  std::string object;                  // key of the damaged or missing object
+  std::string problem;                 // "missing", "truncated: ...", "does not authenticate", ...
   std::vector<std::string> artifacts;  // ids that need it
 };
 
@@ -99,8 +103,8 @@ struct PruneReport {
 
 class Repository {
  public:
-  // Makes a new repository in an empty store with a daemon slot, a recovery slot, and a passphrase slot when given.
-  // Errors: already_exists when the store holds one.
+  // Makes a new repository in an empty store with a daemon slot, a recovery slot, and a passphrase
+  // slot when given. Errors: already_exists when the store holds one.
   static Created create(storage::ObjectStore& store, const crypto::Secret& daemon_key,
                         const crypto::Secret& passphrase, const util::Clock& clock);
   static bool exists(storage::ObjectStore& store);
@@ -108,7 +112,8 @@ class Repository {
   static std::unique_ptr<Repository> open(std::unique_ptr<storage::ObjectStore> store,
                                           const Unlock& unlock, const Settings& settings,
                                           const util::Clock& clock);
-  // Makes `owner` the one daemon that may write, whoever it was before. Make sure that the other one is stopped.
+  // Makes `owner` the one daemon that may write, whoever it was before. Make sure that the other
+  // one is stopped.
   static void take_over(storage::ObjectStore& store, const std::string& owner,
                         const util::Clock& clock);
   virtual ~Repository() = default;
@@ -116,14 +121,16 @@ class Repository {
   virtual const std::string& id() const = 0;
   virtual storage::ObjectStore& store() = 0;
 
-  // Writing. `task` must outlive the writer; its progress counts bytes and rows, its stop token abandons.
-  virtual std::unique_ptr<ArtifactWriter> begin(const ArtifactIdentity& identity, util::Task& task) = 0;
+  // Writing. `task` must outlive the writer; its stop token abandons. Progress is the engine's to tell.
+  virtual std::unique_ptr<ArtifactWriter> begin(const ArtifactIdentity& identity,
+                                                util::Task& task) = 0;
   // Makes the artifact durable and visible. The writer is spent.
   // Errors: internal, when a stream is still open.
   virtual Committed commit(ArtifactWriter& writer, const Summary& summary) = 0;
 
   // Reading.
-  // A manifest that does not open is added to `damaged` when that is given, and thrown as verification_failed when not.
+  // A manifest that does not open is added to `damaged` when that is given, and thrown as
+  // verification_failed when not.
   virtual std::vector<Manifest> list(std::stop_token stop = {},
                                      std::vector<Damage>* damaged = nullptr) = 0;
   virtual std::optional<Manifest> find(const std::string& artifact_id) = 0;
@@ -132,15 +139,17 @@ class Repository {
   // Removes the manifest; chunks stay until prune().
   virtual void remove(const std::string& artifact_id) = 0;
 
-  // Two steps: condemns packs no manifest needs (and repacks half-dead ones), then deletes what was condemned before
-  // `oldest_running_start` (or everything condemned when nothing runs).
+  // Two steps: condemns packs no manifest needs (and repacks half-dead ones), then deletes what was
+  // condemned before `oldest_running_start` (or everything condemned when nothing runs).
   virtual PruneReport prune(bool dry_run, std::optional<util::TimePoint> oldest_running_start,
                             util::Task& task) = 0;
 
-  // Verifies that every manifest opens, every chunk it names is in an existing pack of the right size; with
-  // read_percent > 0 also reads that share of the packs and authenticates every chunk and rehashes its plaintext.
+  // Verifies that every manifest opens, every chunk it names is in an existing pack of the right
+  // size; with read_percent > 0 also reads that share of the packs and authenticates every chunk
+  // and rehashes its plaintext.
   virtual CheckReport check(unsigned read_percent, util::Task& task) = 0;
-  // Reads and authenticates everything one artifact needs. The damage found, empty when it is sound.
+  // Reads and authenticates everything one artifact needs. The damage found, empty when it is
+  // sound.
   virtual std::vector<Damage> verify(const std::string& artifact_id, util::Task& task) = 0;
 
   // Rebuilds the local index from the store.
@@ -160,9 +169,9 @@ class Repository {
   };
   virtual Usage usage() = 0;
 
-  // One artifact as one file (the same pack format, index and manifest, in sequence) and back. The file is sealed with a
-  // fresh key of its own; it can be opened with this repository's daemon or recovery key (its slots travel along) and, when
-  // given, with a passphrase.
+  // One artifact as one file (the same pack format, index and manifest, in sequence) and back. The
+  // file is sealed with a fresh key of its own; it can be opened with this repository's daemon or
+  // recovery key (its slots travel along) and, when given, with a passphrase.
   virtual void export_archive(const std::string& artifact_id, const std::filesystem::path& file,
                               const crypto::Secret& passphrase, util::Task& task) = 0;
   // Errors: already_exists when the artifact is in this repository already.

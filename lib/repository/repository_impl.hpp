@@ -1,6 +1,8 @@
-// Repository's one implementation; its verbs are in repository.cpp, index_sync.cpp, prune.cpp, check.cpp and archive.cpp.
+// Repository's one implementation; its verbs are in repository.cpp, index_sync.cpp, prune.cpp,
+// check.cpp and archive.cpp.
 //
-// Threads: as Repository says. `maintenance_` is held by prune and rescan; begin() waits for a rescan only.
+// Threads: as Repository says. `maintenance_` is held by prune and rescan; begin() waits for a
+// rescan only.
 #pragma once
 
 #include <list>
@@ -18,7 +20,8 @@
 
 namespace dbbackup::repository {
 
-// Artifacts being written in this process, and a count of condemnations to order them by (FORMAT.md section 10).
+// Artifacts being written in this process, and a count of condemnations to order them by (FORMAT.md
+// section 10).
 class Sessions {
  public:
   struct Session {
@@ -97,13 +100,15 @@ class RepositoryImpl final : public Repository {
 
   // index_sync.cpp
   PackContents read_pack(const PackId& id, std::uint64_t size, std::stop_token stop);
-  void list_unlisted_packs(std::stop_token stop);
+  void list_unlisted_packs(const std::set<PackId>& except, std::stop_token stop);
   std::string write_segment(const std::vector<PackContents>& packs);
   std::vector<PackContents> read_segment(const std::string& key, std::stop_token stop);
   std::map<PackId, storage::ObjectInfo> stored_packs(std::stop_token stop);
-  std::vector<std::string> load_everything(std::stop_token stop);
-  void compare_packs(std::stop_token stop);
+  std::vector<std::string> load_everything(const std::set<PackId>& condemned,
+                                           std::stop_token stop);
+  void compare_packs(const std::set<PackId>& condemned, std::stop_token stop);
   std::vector<Condemned> condemned_lists(std::vector<std::string>* damaged, std::stop_token stop);
+  std::set<PackId> condemned_packs(std::vector<std::string>* damaged, std::stop_token stop);
 
   const std::unique_ptr<storage::ObjectStore> store_;
   const Keys keys_;

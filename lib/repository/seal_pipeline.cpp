@@ -15,7 +15,8 @@ using util::ErrorCode;
 
 namespace {
 constexpr std::size_t kPacksPerSegment = 128;
-// Buffers of usual chunks are kept for reuse, so that the kernel does not zero the same pages again and again.
+// Buffers of usual chunks are kept for reuse, so that the kernel does not zero the same pages again
+// and again.
 constexpr std::size_t kMostKeptBuffers = 64;
 constexpr std::size_t kLargestKeptBuffer = 512U << 10U;
 constexpr std::size_t kLeastPackBytes = 64U << 10U;
@@ -60,9 +61,9 @@ SealPipeline::SealPipeline(const Keys& keys, LocalIndex& index, util::UlidSource
       put_(std::move(put)),
       options_(options),
       queue_bytes_(options.memory_bytes / 4),
-      pack_bytes_(std::clamp<std::size_t>(options.memory_bytes / 4, kLeastPackBytes,
-                                          std::max<std::size_t>(options.pack_bytes,
-                                                                kLeastPackBytes))) {
+      pack_bytes_(
+          std::clamp<std::size_t>(options.memory_bytes / 4, kLeastPackBytes,
+                                  std::max<std::size_t>(options.pack_bytes, kLeastPackBytes))) {
   for (unsigned i = 0; i < std::max(1U, options.workers); ++i) {
     workers_.emplace_back([this] { work(); });
   }
@@ -122,9 +123,8 @@ void SealPipeline::submit(Bytes plain, const std::shared_ptr<Receiver>& to, std:
   const std::uint64_t size = plain.size();
   {
     std::unique_lock lock(mutex_);
-    space_.wait(lock, [&] {
-      return failure_ || queue_.empty() || queued_bytes_ + size <= queue_bytes_;
-    });
+    space_.wait(lock,
+                [&] { return failure_ || queue_.empty() || queued_bytes_ + size <= queue_bytes_; });
     require_sound();
     if (closed_) throw Error(ErrorCode::internal, "a chunk was written after the end");
     queued_bytes_ += size;
@@ -191,8 +191,9 @@ void SealPipeline::process(Item& item) {
   item.to->set(item.slot, item.turn, {id, static_cast<std::uint32_t>(item.plain.size())});
 }
 
-// True when the caller has to store the chunk. Claimed before it is looked up: put_pack() enters chunks into the index before
-// it ends their claims, so a chunk is at every moment in at least one of the two.
+// True when the caller has to store the chunk. Claimed before it is looked up: put_pack() enters
+// chunks into the index before it ends their claims, so a chunk is at every moment in at least one
+// of the two.
 bool SealPipeline::claim(const ChunkId& id) {
   {
     const std::scoped_lock lock(claims_mutex_);
@@ -219,6 +220,7 @@ void SealPipeline::append(const PackEntry& entry, ByteView record) {
   const std::scoped_lock lock(pack_mutex_);
   if (filling_.bytes() == 0) {
     Bytes buffer;
+    const std::scoped_lock buffers(mutex_);
     if (!pack_buffers_.empty()) {
       buffer = std::move(pack_buffers_.back());
       pack_buffers_.pop_back();
@@ -230,7 +232,8 @@ void SealPipeline::append(const PackEntry& entry, ByteView record) {
   if (filling_.bytes() >= pack_bytes_) hand_over();
 }
 
-// Requires: pack_mutex_ is held, and stays so while this blocks: nobody may begin a further pack while one waits.
+// Requires: pack_mutex_ is held, and stays so while this blocks: nobody may begin a further pack
+// while one waits.
 void SealPipeline::hand_over() {
   if (filling_.empty()) return;
   if (!uploads_.push(std::exchange(filling_, {}))) {
@@ -270,7 +273,8 @@ void SealPipeline::put_pack(PackBuilder pack) {
     for (const PackEntry& entry : contents.entries) claims_.erase(entry.id);
   }
   {
-    const std::scoped_lock lock(pack_mutex_);
+    // Not pack_mutex_: hand_over() holds that while it waits for this thread.
+    const std::scoped_lock lock(mutex_);
     pack_buffers_.push_back(pack.release());
   }
   std::vector<PackContents> full;
@@ -285,8 +289,8 @@ void SealPipeline::put_pack(PackBuilder pack) {
 void SealPipeline::write_segment(const std::vector<PackContents>& packs) {
   const std::string name = ids_.next();
   const std::string key = std::string(kIndexPrefix) + name;
-  const Bytes object = seal_object(keys_.metadata, kIndexMagic, keys_.repository_id, key,
-                                   encode_segment(packs));
+  const Bytes object =
+      seal_object(keys_.metadata, kIndexMagic, keys_.repository_id, key, encode_segment(packs));
   util::kill_point("backup.before_index");
   put_(key, object, stop_.get_token());
   std::vector<PackId> listed;

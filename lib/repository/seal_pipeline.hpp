@@ -1,15 +1,19 @@
 // From cut chunks to durable packs: the middle of every backup.
 //
-//   submit() -> bounded queue -> workers (hash, look up, compress, seal) -> pack being filled -> uploader
+//   submit() -> bounded queue -> workers (hash, look up, compress, seal) -> pack being filled ->
+//   uploader
 //
-// A chunk that the repository has already costs its hash and one look-up. Of equal new chunks in flight one is stored: the
-// worker that claims the id first. A pack enters the local index when it is durable, and its claims end there.
+// A chunk that the repository has already costs its hash and one look-up. Of equal new chunks in
+// flight one is stored: the worker that claims the id first. A pack enters the local index when it
+// is durable, and its claims end there.
 //
-// Memory: a quarter of the budget each for queued chunks, the pack being filled, the one waiting and the one being put; all
-// of them block the one before when they are full, which is how a slow store slows down a fast database.
+// Memory: a quarter of the budget each for queued chunks, the pack being filled, the one waiting
+// and the one being put; all of them block the one before when they are full, which is how a slow
+// store slows down a fast database.
 //
-// Threads: submit(), wait() and finish() from any thread. Own: `workers` and one uploader, joined by the destructor.
-// Errors: the first failure of any thread, or the stop request, is thrown by every later call.
+// Threads: submit(), wait() and finish() from any thread. Own: `workers` and one uploader, joined
+// by the destructor. Errors: the first failure of any thread, or the stop request, is thrown by
+// every later call.
 #pragma once
 
 #include <atomic>
@@ -123,7 +127,7 @@ class SealPipeline {
   const std::uint64_t queue_bytes_;
   const std::size_t pack_bytes_;
 
-  std::mutex mutex_;  // queue, buffers, failure
+  std::mutex mutex_;  // queue, buffers of both kinds, failure
   std::condition_variable space_;
   std::condition_variable filled_;
   std::condition_variable settled_;
@@ -132,13 +136,13 @@ class SealPipeline {
   bool closed_ = false;
   std::optional<util::Error> failure_;
   std::vector<util::Bytes> buffers_;
+  std::vector<util::Bytes> pack_buffers_;
 
   std::mutex claims_mutex_;
   std::unordered_set<ChunkId, ChunkIdHash> claims_;
 
   std::mutex pack_mutex_;
   PackBuilder filling_;
-  std::vector<util::Bytes> pack_buffers_;
 
   util::BoundedQueue<PackBuilder> uploads_{1};
   std::mutex unlisted_mutex_;

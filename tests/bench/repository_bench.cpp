@@ -1,4 +1,5 @@
-// How fast the repository alone is: pages like those of a database, against a local store in a temporary folder.
+// How fast the repository alone is: pages like those of a database, against a local store in a
+// temporary folder.
 //   repository_bench [MiB=1024] [block KiB=64] [level=2] [folder=/var/tmp]
 #include <sys/resource.h>
 
@@ -17,8 +18,8 @@ using namespace dbbackup::repository;
 
 // Rows of words and numbers, about 2.7 times compressible.
 util::Bytes page(std::size_t size, std::uint64_t seed) {
-  static const char* const kWords[] = {"alpha ", "invoice ", "customer ", "berlin ", "pending ",
-                                       "shipped ", "order ", "street "};
+  static const char* const kWords[] = {"alpha ",   "invoice ", "customer ", "berlin ",
+                                       "pending ", "shipped ", "order ",    "street "};
   std::mt19937_64 random(seed);
   util::Bytes bytes;
   bytes.reserve(size + 64);
@@ -73,8 +74,7 @@ int main(int count, char** arguments) {
   settings.index_file = folder.path() / "index.db";
   settings.owner = "bench";
   settings.compression_level = level;
-  const auto repository =
-      Repository::open(std::move(store), {.daemon_key = key}, settings, clock);
+  const auto repository = Repository::open(std::move(store), {.daemon_key = key}, settings, clock);
 
   std::vector<util::Bytes> blocks;
   for (std::size_t i = 0; i < total / block; ++i) blocks.push_back(page(block, i));
@@ -87,8 +87,7 @@ int main(int count, char** arguments) {
     identity.started = clock.now();
     const auto writer = repository->begin(identity, quiet.task());
     const auto stream = writer->open(
-        "db", StreamKind::pages,
-        {.columns = {}, .block_bytes = static_cast<std::uint32_t>(block)});
+        "db", StreamKind::pages, {.columns = {}, .block_bytes = static_cast<std::uint32_t>(block)});
     for (std::size_t i = 0; i < blocks.size(); ++i) stream->write_block(i, blocks[i]);
     stream->close();
     return repository->commit(*writer, {}).added_bytes;

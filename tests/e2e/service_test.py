@@ -196,7 +196,7 @@ class Service(unittest.TestCase):
         self.assertEqual(subprocess.run(
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CTL, "--socket", d.socket, "status"], capture_output=True, text=True).returncode, 77)
         self.assertEqual(become("daemon", "status").returncode, 0)
-        denied = become("daemon", "job", "remove", "x", "--yes")
+        denied = become("daemon", "job", "remove", "x")
         self.assertEqual(denied.returncode, 77, denied.stderr)
 
     def test_secrets_stay_out_of_argv_logs_events_and_json(self):

@@ -61,6 +61,9 @@ class Damage(unittest.TestCase):
                         # Nothing is left that names the artifact but the catalog, which a rescan corrects.
                         result = self.daemon.ctl("artifact", "drill", "latest", "--wait")
                         self.assertNotEqual(result.code, 0, result)
+                    elif name == "missing" and key.startswith("index/"):
+                        # The packs' own trailers say the same: nothing is lost.
+                        self.daemon.ok("artifact", "drill", "latest", "--wait")
                     else:
                         self.check_names(key)
                     with open(path, "wb") as file:
@@ -74,11 +77,13 @@ class Damage(unittest.TestCase):
     def test_damaged_pack_fails_verify_drill_and_restore_and_marks_the_artifact(self):
         d = self.daemon
         artifact = d.backup("shop")
-        key, path = [pair for pair in self.data_objects() if pair[0].startswith("packs/")][0]
+        packs = [pair for pair in self.data_objects() if pair[0].startswith("packs/")]
+        key, path = max(packs, key=lambda pair: os.path.getsize(pair[1]))
         with open(path, "r+b") as file:
-            file.seek(200)
+            middle = os.path.getsize(path) // 2  # within the pages; the schema's chunk is small
+            file.seek(middle)
             byte = file.read(1)
-            file.seek(200)
+            file.seek(middle)
             file.write(bytes([byte[0] ^ 1]))
         for verb in ("verify", "drill"):
             result = d.ctl("artifact", verb, artifact, "--wait")

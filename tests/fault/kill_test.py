@@ -24,9 +24,14 @@ class Killed(unittest.TestCase):
         self.daemon.ok("database", "add", "shop", f"sqlite://{self.shop}")
         self.daemon.ok("job", "add", "nightly", "--database", "shop")
 
-    def change_shop(self, seed):
+    def change_shop(self, seed, keep=None):
         db = sqlite3.connect(self.shop)
+        db.execute("CREATE TABLE IF NOT EXISTS kept (data BLOB)")
         db.execute("CREATE TABLE IF NOT EXISTS noise (id INTEGER PRIMARY KEY, data BLOB)")
+        if keep:
+            db.execute("DELETE FROM kept")
+            db.execute("INSERT INTO kept VALUES (?)", (keep * 4,))
+            db.commit()
         db.execute("DELETE FROM noise")
         db.executemany("INSERT INTO noise (data) VALUES (?)", [(os.urandom(4000),) for _ in range(200 + seed)])
         db.commit()
@@ -83,9 +88,11 @@ class Killed(unittest.TestCase):
         kept = d.backup("shop")
         for number, point in enumerate(PRUNE_POINTS):
             with self.subTest(point=point):
-                # Garbage: an artifact that shares a pack's worth of its chunks with nothing, removed; and one that keeps half.
-                self.change_shop(number)
+                # A pack that is mostly dead but holds what a later artifact needs, so that prune has to repack it.
+                self.change_shop(number, keep=os.urandom(90000))
                 doomed = d.backup("shop")
+                self.change_shop(-150 + number)
+                needs_a_part = d.backup("shop")
                 d.ok("artifact", "remove", doomed, "--yes")
                 self.restart_armed(point)
                 self.expect_killed_by("repository", "prune", "default", "--wait")
@@ -96,6 +103,8 @@ class Killed(unittest.TestCase):
                 report = d.json("repository", "prune", "default", "--dry-run")["report"]
                 self.assertEqual(report["removable_bytes"], 0, report)
                 d.ok("artifact", "drill", kept, "--wait")
+                d.ok("artifact", "drill", needs_a_part, "--wait")
+                d.ok("artifact", "remove", needs_a_part, "--yes")
                 again = d.backup("shop")
                 d.ok("artifact", "drill", again, "--wait")
                 d.ok("artifact", "remove", again, "--yes")

@@ -1,4 +1,5 @@
-// Any bytes, handed over in any pieces: cuts depend on the bytes alone and keep the sizes they promise.
+// Any bytes, handed over in any pieces: cuts depend on the bytes alone and keep the sizes they
+// promise.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

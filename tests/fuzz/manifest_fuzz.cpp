@@ -1,4 +1,5 @@
-// Any bytes as the plaintext structures of a repository: decoded or refused, never a crash, and what was decoded encodes again.
+// Any bytes as the plaintext structures of a repository: decoded or refused, never a crash, and
+// what was decoded encodes again.
 #include <cstddef>
 #include <cstdint>
 

@@ -87,6 +87,12 @@ class Generator:
             self.field(0.8, 0, 59), self.field(0.7, 0, 23), day,
             self.field(0.2, 1, 12, MONTHS), weekday])
 
+    def night_expression(self):
+        """Fires in the hours in which clocks are changed, on nearly every day."""
+        hours = ["0", "1", "2", "3", "1,2", "2,3", "1-3", "22,23", "23", "*", "*/2", "1-3/2"]
+        weekday = self.field(0.2, 0, 6, WEEKDAYS)
+        return " ".join([self.field(0.9, 0, 59), self.random.choice(hours), "*", "*", weekday])
+
     def start(self, zone):
         day = dt.datetime.fromisoformat(self.random.choice(ZONES[zone])).replace(tzinfo=UTC)
         return day + dt.timedelta(seconds=self.random.randrange(36 * 3600))
@@ -243,7 +249,9 @@ def main():
     for number in range(count):
         # Half of the cases in UTC, where only the calendar counts.
         zone = "UTC" if number % 2 else generator.random.choice(list(ZONES))
-        cases.append((generator.expression(), zone, generator.start(zone)))
+        at_night = zone != "UTC" and generator.random.random() < 0.7
+        expression = generator.night_expression() if at_night else generator.expression()
+        cases.append((expression, zone, generator.start(zone)))
     lines = "".join(f"{expression}\t{zone}\t{start.isoformat()}\t{FIRES}\n"
                     for expression, zone, start in cases)
     run = subprocess.run([tool], input=lines, capture_output=True, text=True, check=True)

@@ -9,6 +9,10 @@ namespace {
 const char* const kArtifactSummary =
     "id or unique prefix of it, or latest, latest:JOB, latest@TIME, latest:JOB@TIME";
 
+Parameter archive_passphrase(std::string summary) {
+  return option("passphrase", Type::secret, std::move(summary));
+}
+
 Parameters restore_parameters() {
   return {
       optional(positional("artifact", "artifact", kArtifactSummary)),
@@ -20,6 +24,7 @@ Parameters restore_parameters() {
       option("no_integrity_check", Type::boolean, "do not let the engine check the result"),
       parallel_option(),
       option("yes", Type::boolean, "confirms that mode replace destroys what the target holds"),
+      archive_passphrase("opens the file, where it has one"),
   };
 }
 
@@ -96,7 +101,8 @@ Commands artifact_commands() {
                       required(reference("to", "file",
                                          "folder, .zip, .tar.zst or .dbbackup file to create; an "
                                          "absolute path that the daemon writes")),
-                      include_option()},
+                      include_option(),
+                      archive_passphrase("also opens the archive, without this daemon's key")},
        .result = started,
        .examples = {"artifact export latest --format csv --to /srv/out/shop.zip --wait",
                     "artifact export latest --format archive --to /srv/out/shop.dbbackup"},
@@ -107,7 +113,8 @@ Commands artifact_commands() {
        .mutating = true,
        .parameters = {positional("file", "file",
                                  "the .dbbackup file; an absolute path that the daemon reads"),
-                      reference("repository", "repository", "where it goes (default: default)")},
+                      reference("repository", "repository", "where it goes (default: default)"),
+                      archive_passphrase("opens the file, where it has one")},
        .result = started,
        .examples = {"artifact import /srv/in/shop.dbbackup --wait"},
        .starts_run = true},

@@ -35,12 +35,12 @@ Commands key_commands() {
        .mutating = true,
        .parameters = {name,
                       {.name = "slot",
-                       .type = Type::integer,
+                       .type = Type::string,
                        .required = true,
                        .positional = true,
-                       .summary = "number of the slot, from the list of slots"}},
+                       .summary = "id of the slot, from the list of slots"}},
        .result = Shape("{removed: string}"),
-       .examples = {"repository key remove default 2"}},
+       .examples = {"repository key remove default 01jd8x"}},
   };
 }
 
@@ -49,6 +49,9 @@ Commands key_commands() {
 Commands repository_commands() {
   const Shape one("{schema_version: int, repository: Repository}");
   const Parameter name = positional("name", "repository", "name of the repository");
+  const Parameter take_over =
+      option("take_over", Type::boolean,
+             "become the owner of a repository whose former daemon is gone for good");
 
   Commands commands = {
       {.name = "repository.add",
@@ -59,7 +62,8 @@ Commands repository_commands() {
                       positional("url", "", "where it is, for example file:///srv/backup"),
                       option("options", Type::options, "an option of the storage, as KEY=VALUE"),
                       option("passphrase", Type::secret,
-                             "adds a key slot for this passphrase; opens an existing repository")},
+                             "adds a key slot for this passphrase; opens an existing repository"),
+                      take_over},
        .result = Shape("{schema_version: int, repository: Repository, recovery_key: string?}"),
        .examples = {"repository add vault file:///srv/backup/vault",
                     "repository add vault file:///srv/backup/vault --passphrase-stdin"}},
@@ -98,7 +102,7 @@ Commands repository_commands() {
        .summary = "Starts rebuilding what the daemon knows of a repository from its manifests.",
        .access = Access::admin,
        .mutating = true,
-       .parameters = {name},
+       .parameters = {name, take_over},
        .result = Shape("{run: Run}"),
        .examples = {"repository rescan default --wait"},
        .starts_run = true},

@@ -56,7 +56,7 @@ std::string schema_select() {
 Proof::Proof(const Schema& schema, const Scope& scope, util::Task& task)
     : schema_(schema), scope_(scope), task_(task) {
   for (const StoredTable& table : schema.tables) proofs_.push_back({table.name, {}});
-  if (scope.everything()) proofs_.push_back({"sqlite_schema", {}});
+  if (scope.everything()) proofs_.push_back({kSchemaProof, {}});
 }
 
 std::vector<Unit> Proof::units(sqlite::Connection& connection) {
@@ -94,7 +94,7 @@ void Proof::hash_rows(sqlite::Connection& connection, std::size_t table, const s
     encode_row(statement, columns, line);
     hash.add(util::as_bytes(line));
   }
-  task_.progress().rows += hash.rows();
+  if (proofs_[table].name != kSchemaProof) task_.progress().rows += hash.rows();
   const std::scoped_lock lock(mutex_);
   proofs_[table].hash.add(hash);
 }

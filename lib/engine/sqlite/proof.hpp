@@ -43,6 +43,9 @@ class Proof {
 std::vector<repository::TableProof> prove(Sessions& sessions, const Schema& schema,
                                           const Scope& scope, util::Task& task);
 
+// The name under which the schema is proved, beside the tables.
+inline constexpr const char* kSchemaProof = "sqlite_schema";
+
 // SELECT whose rows are the schema's, as they are hashed and stored in the stream schema/main.
 std::string schema_select();
 

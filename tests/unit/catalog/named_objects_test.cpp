@@ -284,6 +284,15 @@ TEST_CASE_METHOD(CatalogFixture, "a schedule comes back and keeps what the timer
   CHECK(found.handled_until == handled);
   CHECK_FALSE(found.last_run_at);
   CHECK(found.last_run.empty());
+
+  schedule.handled_until = handled + util::Seconds(1);
+  catalog.update_schedule(schedule);
+  CHECK(catalog.schedule("at-two").handled_until == handled + util::Seconds(1));
+  schedule.handled_until = handled;
+  catalog.update_schedule(schedule);
+  CHECK(catalog.schedule("at-two").handled_until == handled + util::Seconds(1));
+  catalog.set_handled("at-two", handled);
+  CHECK(catalog.schedule("at-two").handled_until == handled);
 }
 
 TEST_CASE_METHOD(CatalogFixture, "a schedule needs its target and goes with it", "[catalog]") {

@@ -80,8 +80,8 @@ struct ShopFixture : JobFixture {
     catalog.update_database(database);
   }
 
-  std::int64_t rows_of(const fs::path& file) {
-    sqlite::Connection connection(file.string(), sqlite::OpenMode::read_only);
+  std::int64_t rows_of(const fs::path& database) {
+    sqlite::Connection connection(database.string(), sqlite::OpenMode::read_only);
     auto statement = connection.prepare("SELECT count(*) FROM orders");
     REQUIRE(statement.step());
     return statement.integer(0);
@@ -95,12 +95,12 @@ struct ShopFixture : JobFixture {
     for (const auto& entry : fs::recursive_directory_iterator(store)) {
       if (!entry.is_regular_file()) continue;
       if (entry.path().string().find("/pack") == std::string::npos) continue;
-      std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+      std::fstream pack(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
       const auto middle = static_cast<std::streamoff>(entry.file_size() / 2);
-      file.seekg(middle);
-      const char byte = static_cast<char>(file.get());
-      file.seekp(middle);
-      file.put(static_cast<char>(byte ^ 1));
+      pack.seekg(middle);
+      const char byte = static_cast<char>(pack.get());
+      pack.seekp(middle);
+      pack.put(static_cast<char>(byte ^ 1));
       ++damaged;
     }
     REQUIRE(damaged > 0);
@@ -126,6 +126,8 @@ TEST_CASE("verbs: a backup becomes an artifact of its job", "[job]") {
   CHECK(artifact.engine == "sqlite");
   CHECK(artifact.state == ArtifactState::sealed);
   CHECK(artifact.rows >= 500);
+  CHECK(run.bytes == run.bytes_total);
+  CHECK(run.streams_done == run.streams_total);
   CHECK(fixture.repositories.get("main")->find(run.artifact));
   CHECK(fixture.catalog.artifact("latest:nightly").id == run.artifact);
   CHECK_FALSE(fixture.catalog.log(run.id).empty());
@@ -166,7 +168,7 @@ TEST_CASE("verbs: a drill proves an artifact and leaves no scratch behind", "[jo
   CHECK(artifact.proof_run == drill.id);
   CHECK(fs::is_empty(fixture.services.scratch_folder));
   const util::json::Object result = util::json::parse(drill.result).as_object();
-  CHECK(util::json::get_int(result, "tables") == 2);
+  CHECK(util::json::get_int(result, "tables").value() >= 2);
   CHECK(util::json::get_array(result, "differences")->empty());
 }
 
@@ -348,6 +350,7 @@ TEST_CASE("verbs: a repository that is not where it was is not made anew", "[job
   const Run run = fixture.back_up();
   CHECK(run.state == RunState::failed);
   CHECK(run.error.value().message.starts_with("repository main: "));
+  CHECK_FALSE(fs::exists(fixture.store));
 }
 
 }  // namespace dbbackup::job

@@ -14,7 +14,8 @@ namespace {
 
 std::string golden_rows() {
   std::string rows;
-  for (int i = 0; i < 2000; ++i) rows += std::to_string(i) + "\trow number " + std::to_string(i * 7) + "\n";
+  for (int i = 0; i < 2000; ++i)
+    rows += std::to_string(i) + "\trow number " + std::to_string(i * 7) + "\n";
   return rows;
 }
 
@@ -49,7 +50,8 @@ TEST_CASE("make the golden repository", "[.make-golden]") {
   identity.engine = "test";
   identity.started = clock.now();
   const auto writer = repository->begin(identity, quiet.task());
-  const auto lines = writer->open("data/main.t", StreamKind::lines, {.columns = {"id", "text"}, .block_bytes = 0});
+  const auto lines =
+      writer->open("data/main.t", StreamKind::lines, {.columns = {"id", "text"}, .block_bytes = 0});
   std::size_t start = 0;
   const std::string rows = golden_rows();
   for (std::size_t end = rows.find('\n'); end != std::string::npos; end = rows.find('\n', start)) {
@@ -58,7 +60,8 @@ TEST_CASE("make the golden repository", "[.make-golden]") {
     start = end + 1;
   }
   lines->close();
-  const auto pages = writer->open("database", StreamKind::pages, {.columns = {}, .block_bytes = 4096});
+  const auto pages =
+      writer->open("database", StreamKind::pages, {.columns = {}, .block_bytes = 4096});
   for (unsigned i = 0; i < 3; ++i) pages->write_block(i, Bytes(4096, static_cast<std::uint8_t>(i)));
   pages->close();
   const auto blob = writer->open("meta/blob", StreamKind::bytes);
@@ -75,7 +78,8 @@ TEST_CASE("the golden repository opens") {
   const util::TemporaryFolder folder(std::filesystem::temp_directory_path(), "dbbackup-test");
   std::filesystem::copy(golden, folder.path() / "store", std::filesystem::copy_options::recursive);
   ManualClock clock(util::from_unix_ms(1'790'000'000'000));
-  for (const Unlock& unlock : {Unlock{.daemon_key = test_key(1)}, Unlock{.passphrase = golden_passphrase()}}) {
+  for (const Unlock& unlock :
+       {Unlock{.daemon_key = test_key(1)}, Unlock{.passphrase = golden_passphrase()}}) {
     const auto repository =
         Repository::open(storage::open_local_store((folder.path() / "store").string()), unlock,
                          golden_settings(false), clock);
@@ -87,8 +91,8 @@ TEST_CASE("the golden repository opens") {
     const auto content = [&](const std::string& name) {
       Bytes all;
       artifact->open(name)->read_all(
-          [&](std::uint64_t, ByteView piece) { all.insert(all.end(), piece.begin(), piece.end()); }, 1,
-          quiet.task());
+          [&](std::uint64_t, ByteView piece) { all.insert(all.end(), piece.begin(), piece.end()); },
+          1, quiet.task());
       return all;
     };
     CHECK(content("data/main.t") == util::to_bytes(golden_rows()));

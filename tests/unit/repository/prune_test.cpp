@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "repository_fixture.hpp"
 
@@ -23,8 +24,11 @@ TEST_CASE("prune frees what no artifact needs and nothing else") {
   CHECK(plan.removed_objects.empty());
 
   const PruneReport report = repository->prune(false, std::nullopt, bench.task());
-  CHECK(report.condemned_packs == plan.condemned_packs);
-  CHECK(report.removable_bytes == plan.removable_bytes);
+  CHECK(std::set(report.condemned_packs.begin(), report.condemned_packs.end()) ==
+        std::set(plan.condemned_packs.begin(), plan.condemned_packs.end()));
+  // The real figure has the headers and trailers of repacked packs in it.
+  CHECK(report.removable_bytes >= plan.removable_bytes);
+  CHECK(report.removable_bytes < plan.removable_bytes + 10'000);
   CHECK(bench.count("condemned/") == 0);
   CHECK(repository->usage().stored_bytes < 1'200'000);
   CHECK(bench.read(*repository->read(keep), "a") == kept);
@@ -39,8 +43,8 @@ TEST_CASE("packs that are mostly dead are repacked") {
   bench.settings.memory_bytes = 32U << 20U;
   const auto repository = bench.open();
   const Bytes small = random_content(100'000, 1);
-  const std::string both = bench.back_up(
-      *repository, {{"a", small}, {"b", random_content(3'000'000, 2)}});
+  const std::string both =
+      bench.back_up(*repository, {{"a", small}, {"b", random_content(3'000'000, 2)}});
   const std::string keep = bench.back_up(*repository, {{"a", small}});
   repository->remove(both);
   const PruneReport report = repository->prune(false, std::nullopt, bench.task());
@@ -69,9 +73,7 @@ TEST_CASE("a backup that began before a condemnation keeps what it reuses") {
     stream->close();
   }
   repository->remove(old);
-  SECTION("by the time of its start") {
-    repository->prune(false, who.started, bench.task());
-  }
+  SECTION("by the time of its start") { repository->prune(false, who.started, bench.task()); }
   SECTION("even when nobody tells, or the clock jumps") {
     repository->prune(false, std::nullopt, bench.task());
     bench.clock.advance(util::Seconds(100));

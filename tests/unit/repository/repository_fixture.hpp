@@ -22,18 +22,19 @@ class SharedStore final : public storage::ObjectStore {
  public:
   explicit SharedStore(std::shared_ptr<storage::ObjectStore> inner) : inner_(std::move(inner)) {}
   void put(const std::string& key, ByteView content, std::stop_token stop = {}) override {
-    if (before_put) before_put(key);
-    inner_->put(key, content, stop);
+    change(key, [&] { inner_->put(key, content, stop); });
   }
   bool put_new(const std::string& key, ByteView content, std::stop_token stop = {}) override {
-    if (before_put) before_put(key);
-    return inner_->put_new(key, content, stop);
+    bool created = false;
+    change(key, [&] { created = inner_->put_new(key, content, stop); });
+    return created;
   }
   Bytes get(const std::string& key, std::optional<storage::Range> range = {},
             std::stop_token stop = {}) override {
     return inner_->get(key, range, stop);
   }
-  std::optional<storage::ObjectInfo> stat(const std::string& key, std::stop_token stop = {}) override {
+  std::optional<storage::ObjectInfo> stat(const std::string& key,
+                                          std::stop_token stop = {}) override {
     return inner_->stat(key, stop);
   }
   void list(const std::string& prefix, const std::function<void(const storage::ObjectInfo&)>& each,
@@ -41,19 +42,24 @@ class SharedStore final : public storage::ObjectStore {
     inner_->list(prefix, each, stop);
   }
   void remove(const std::string& key, std::stop_token stop = {}) override {
-    inner_->remove(key, stop);
+    change(key, [&] { inner_->remove(key, stop); });
   }
   std::string describe() const override { return inner_->describe(); }
 
-  std::function<void(const std::string& key)> before_put;
+  // Around every put and remove; what they throw is what the caller gets.
+  std::function<void(const std::string& key)> before_change;
+  std::function<void(const std::string& key)> after_change;
 
  private:
+  void change(const std::string& key, const std::function<void()>& action) {
+    if (before_change) before_change(key);
+    action();
+    if (after_change) after_change(key);
+  }
   std::shared_ptr<storage::ObjectStore> inner_;
 };
 
-inline crypto::Secret test_key(std::uint8_t fill) {
-  return crypto::Secret(Bytes(32, fill));
-}
+inline crypto::Secret test_key(std::uint8_t fill) { return crypto::Secret(Bytes(32, fill)); }
 
 inline Bytes random_content(std::size_t size, unsigned seed) {
   std::mt19937_64 random(seed);
@@ -81,6 +87,12 @@ struct Bench {
   std::unique_ptr<Repository> open() { return open({.daemon_key = test_key(1)}); }
   std::unique_ptr<Repository> open(const Unlock& unlock) {
     return Repository::open(std::make_unique<SharedStore>(objects), unlock, settings, clock);
+  }
+  // `store` becomes what the repository sees of the objects; it lives as long as the repository.
+  std::unique_ptr<Repository> open(SharedStore*& store) {
+    auto shared = std::make_unique<SharedStore>(objects);
+    store = shared.get();
+    return Repository::open(std::move(shared), {.daemon_key = test_key(1)}, settings, clock);
   }
   util::Task& task() { return quiet.task(); }
 

@@ -231,19 +231,18 @@ TEST_CASE("the local index is a cache: lost, foreign or broken, it comes back") 
   }
 }
 
-TEST_CASE("a crash before the manifest leaves nothing visible, and the next run uses what was stored") {
+TEST_CASE(
+    "a crash before the manifest leaves nothing visible, and the next run uses what was stored") {
   Bench bench;
   const util::TemporaryFolder folder(std::filesystem::temp_directory_path(), "dbbackup-test");
   bench.settings.index_file = folder.path() / "index.db";
   const Bytes content = random_content(3'000'000, 1);
   for (const char* fatal : {"packs/", "index/", "manifests/"}) {
-    auto store = std::make_unique<SharedStore>(bench.objects);
-    SharedStore& faulty = *store;
-    const auto repository = Repository::open(std::move(store), {.daemon_key = test_key(1)},
-                                             bench.settings, bench.clock);
+    SharedStore* faulty = nullptr;
+    const auto repository = bench.open(faulty);
     std::size_t packs = 0;
     bool fired = false;
-    faulty.before_put = [&](const std::string& key) {
+    faulty->before_change = [&](const std::string& key) {
       if (key.starts_with("packs/")) ++packs;
       if (key.starts_with(fatal) && (packs > 2 || std::string_view(fatal) != "packs/")) {
         fired = true;
@@ -254,7 +253,8 @@ TEST_CASE("a crash before the manifest leaves nothing visible, and the next run 
     CHECK(fired);
     CHECK(repository->list().empty());
   }
-  // Everything but the manifest is there: nothing is stored again, and a fresh reader finds it by segments.
+  // Everything but the manifest is there: nothing is stored again, and a fresh reader finds it by
+  // segments.
   const auto repository = bench.open();
   const std::size_t packs = bench.count("packs/");
   const std::string id = bench.back_up(*repository, {{"a", content}});
@@ -266,16 +266,16 @@ TEST_CASE("a crash before the manifest leaves nothing visible, and the next run 
 }
 
 TEST_CASE("memory in flight stays within the budget and one pack") {
-  // A store that is slower than the writer: every put waits for the queue to fill, without sleeping.
+  // A store that is slower than the writer: every put waits for the queue to fill, without
+  // sleeping.
   Bench bench;
   bench.settings.memory_bytes = 2U << 20U;
   const auto repository = bench.open();
   const Bytes content = random_content(20'000'000, 1);
   const std::string id = bench.back_up(*repository, {{"a", content}});
   std::uint64_t largest = 0;
-  bench.objects->list("packs/", [&](const storage::ObjectInfo& info) {
-    largest = std::max(largest, info.size);
-  });
+  bench.objects->list(
+      "packs/", [&](const storage::ObjectInfo& info) { largest = std::max(largest, info.size); });
   CHECK(largest < (bench.settings.pack_bytes + (5U << 20U)));
   CHECK(bench.read(*repository->read(id), "a") == content);
 }

@@ -5,8 +5,8 @@
 #include <set>
 #include <string>
 
-#include "../../support/manual_clock.hpp"
 #include "schedule/backoff.hpp"
+#include "support/manual_clock.hpp"
 
 namespace dbbackup::schedule {
 namespace {
