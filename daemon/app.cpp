@@ -191,8 +191,8 @@ void App::on_signal(int signal) {
     handlers_->post([this] {
       try {
         reload();
-      } catch (const util::Error& error) {
-        log_.error(cat("configuration not reloaded: ", error.message()));
+      } catch (...) {
+        log_.error(cat("configuration not reloaded: ", util::current_error().message()));
       }
     });
     return;

@@ -142,9 +142,8 @@ int restore(repository::Repository& repository, const repository::Manifest& mani
   }
   job::require_equal(job::compare_proof(manifest.summary.proof, result.fingerprint),
                      cat("database ", url));
-  std::printf("restored %s into %s: %zu tables, %s rows; counts and content hashes equal the proof\n",
-              manifest.id.c_str(), url.c_str(), manifest.summary.proof.size(),
-              std::to_string(manifest.rows).c_str());
+  std::printf("restored %s into %s: %s rows; all row counts and content hashes equal the proof\n",
+              manifest.id.c_str(), url.c_str(), std::to_string(manifest.rows).c_str());
   return 0;
 }
 }  // namespace
@@ -172,9 +171,10 @@ int rescue(int argc, const char* const* argv) {
               << known;
     return 0;
   }
-  const std::string verb = required(values, "verb");
+  const std::string verb = values.count("verb") ? values["verb"].as<std::string>() : "";
   if (verb != "list" && verb != "restore") {
-    throw Error(ErrorCode::usage, cat("unknown verb '", verb, "' of rescue"), "use list or restore");
+    throw Error(ErrorCode::usage, verb.empty() ? std::string("rescue needs a verb") : cat("unknown verb '", verb, "' of rescue"),
+                "use list or restore");
   }
   const std::string url = required(values, "repository");
   const std::string to = verb == "restore" ? required(values, "to") : "";

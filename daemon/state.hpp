@@ -18,7 +18,7 @@ namespace dbbackup::daemon {
 class StateFolder {
  public:
   // Creates what is missing. Errors: conflict when another daemon runs here; config_invalid when the key is missing
-  // although there is a control database, or is not a key; permission_denied when others may read it.
+  // although there is a control database, is not a key, or may be read by others.
   explicit StateFolder(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }

@@ -60,8 +60,8 @@ RunState drill(Services& services, Run& run, const Request& request, util::Task&
   }
   require_equal(differences, cat("the restored copy of ", id));
   services.catalog.set_artifact_state(id, catalog::ArtifactState::proved, run.id);
-  task.info(cat("proved: ", source.reader->summary().proof.size(),
-                " tables equal in row counts and content hashes"));
+  task.info(cat("proved: all ", source.reader->summary().proof.size(),
+                " row counts and content hashes are equal"));
   return RunState::succeeded;
 }
 

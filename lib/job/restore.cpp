@@ -90,7 +90,7 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
       proof_of_scope(source.reader->summary().proof, result.fingerprint, wanted.scope.everything());
   require_equal(compare_proof(expected, result.fingerprint, !wanted.scope.everything()),
                 cat("database ", target.name));
-  task.info(cat("restored ", expected.size(), " tables; counts and content hashes equal the proof"));
+  task.info(cat("restored: all ", expected.size(), " row counts and content hashes equal the proof"));
   if (source.artifact && wanted.scope.everything() && wanted.integrity_check) {
     services.catalog.set_artifact_state(source.artifact->id, catalog::ArtifactState::proved, run.id);
   }

@@ -174,8 +174,8 @@ class Checking {
     }
   }
 
-  // A condemned pack may be gone: prune deletes packs before it forgets them, and may have crashed in
-  // between. It is missed only when an artifact needs it after all, which check_chunk() finds.
+  // A condemned pack may be gone: prune deletes packs before it forgets them, and may have crashed
+  // in between. It is missed only when an artifact needs it after all, which check_chunk() finds.
   void judge_absent_packs() {
     for (const PackRow& row : repository_.index_.packs()) {
       if (absent_.contains(row.id) && row.state != PackState::condemned) {

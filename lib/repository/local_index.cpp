@@ -193,8 +193,7 @@ void LocalIndex::add_segment(const std::string& name, const std::vector<PackCont
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);
   for (const PackContents& pack : packs) {
-    insert_pack(pack, true,
-                condemned.contains(pack.id) ? PackState::condemned : PackState::usable);
+    insert_pack(pack, true, condemned.contains(pack.id) ? PackState::condemned : PackState::usable);
   }
   run("INSERT OR IGNORE INTO segments SELECT CAST(? AS TEXT)", util::as_bytes(name));
   transaction.commit();

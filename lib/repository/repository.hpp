@@ -54,7 +54,7 @@ struct Settings {
   std::uint64_t memory_bytes =
       128ULL << 20U;  // budget for chunks and packs in flight, per artifact being written
   std::uint32_t pack_bytes = 32U << 20U;
-  int compression_level = 2;
+  int compression_level = 3;
 };
 
 struct Created {

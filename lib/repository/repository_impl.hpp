@@ -104,8 +104,7 @@ class RepositoryImpl final : public Repository {
   std::string write_segment(const std::vector<PackContents>& packs);
   std::vector<PackContents> read_segment(const std::string& key, std::stop_token stop);
   std::map<PackId, storage::ObjectInfo> stored_packs(std::stop_token stop);
-  std::vector<std::string> load_everything(const std::set<PackId>& condemned,
-                                           std::stop_token stop);
+  std::vector<std::string> load_everything(const std::set<PackId>& condemned, std::stop_token stop);
   void compare_packs(const std::set<PackId>& condemned, std::stop_token stop);
   std::vector<Condemned> condemned_lists(std::vector<std::string>* damaged, std::stop_token stop);
   std::set<PackId> condemned_packs(std::vector<std::string>* damaged, std::stop_token stop);

@@ -69,7 +69,7 @@ class SealPipeline {
     unsigned workers = 2;
     std::uint64_t memory_bytes = 128ULL << 20U;
     std::uint32_t pack_bytes = 32U << 20U;
-    int compression_level = 2;
+    int compression_level = 3;
   };
   // Durable when it returns.
   using Put = std::function<void(const std::string& key, util::ByteView content, std::stop_token)>;

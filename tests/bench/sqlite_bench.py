@@ -34,7 +34,8 @@ def tree_bytes(folder):
 def make_database(path):
     """Orders as a shop has them: numbers, times, words and some incompressible tokens; two indexes."""
     rng = random.Random(7)
-    words = ["".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 9))) for _ in range(6000)]
+    words = ["".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 9))) for _ in range(1500)]
+    phrases = [" ".join(rng.choices(words, k=rng.randint(3, 8))) for _ in range(4000)]
     db = sqlite3.connect(path)
     db.executescript("""PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
         CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, created TEXT, total REAL, token TEXT, note TEXT);
@@ -44,12 +45,11 @@ def make_database(path):
     while os.path.getsize(path) < GIB * (1 << 30):
         db.executemany("INSERT INTO orders VALUES (?,?,?,?,?,?)", [
             (number + i, rng.randrange(200000), f"2026-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}T{rng.randrange(24):02}:{rng.randrange(60):02}:00Z",
-             rng.randrange(10000000) / 100, f"{rng.getrandbits(64):016x}", " ".join(rng.choices(words, k=rng.randint(8, 26)))) for i in range(20000)])
+             rng.randrange(10000000) / 100, f"{rng.getrandbits(48):012x}", " ".join(rng.choices(phrases, k=rng.randint(2, 6)) + rng.choices(words, k=rng.randint(3, 8)))) for i in range(20000)])
         db.executemany("INSERT INTO lines VALUES (?,?,?,?,?,?)", [
-            (number + i, number + i, rng.randrange(5000), rng.randrange(20), rng.randrange(100000) / 100, " ".join(rng.choices(words, k=3))) for i in range(20000)])
+            (number + i, number + i, rng.randrange(5000), rng.randrange(20), rng.randrange(100000) / 100, rng.choice(phrases)) for i in range(20000)])
         number += 20000
         db.commit()
-    db.execute("PRAGMA journal_mode=WAL")
     db.close()
     return number
 
@@ -60,7 +60,6 @@ def change_one_percent(path, rows, round_number):
     db.execute("UPDATE orders SET total = total + 1, token = hex(randomblob(8)) WHERE id BETWEEN ? AND ?", (begin, begin + rows // 100))
     db.execute("UPDATE lines SET price = price + 1 WHERE id BETWEEN ? AND ?", (begin, begin + rows // 100))
     db.commit()
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
 
 

@@ -21,8 +21,17 @@ using util::cat;
 using util::Error;
 using util::ErrorCode;
 
-// A multiple of every page size.
-constexpr std::uint32_t kBlockBytes = 128 * 1024;
+// Blocks are what is deduplicated and compressed: small ones store less after scattered changes, large ones compress
+// better and cost less per byte. Measured on 1 GiB of orders (zstd level 3): 128 KiB 2.25 : 1, 1 MiB 2.81 : 1, the whole
+// file 3.01 : 1. A small database does not feel its ratio, a large one does. Both are multiples of every page size.
+constexpr std::uint32_t kSmallBlock = 128 * 1024;
+constexpr std::uint32_t kLargeBlock = 1024 * 1024;
+constexpr std::uint64_t kLargeDatabase = std::uint64_t{256} << 20U;
+
+std::uint32_t block_bytes_for(const SourceSettings& source, std::uint64_t database_bytes) {
+  if (source.block_bytes != 0) return source.block_bytes;
+  return database_bytes < kLargeDatabase ? kSmallBlock : kLargeBlock;
+}
 // From here on the lock of a rollback-journal database is held long enough to be felt by writers.
 constexpr std::uint64_t kLongLockBytes = std::uint64_t{256} << 20U;
 
@@ -129,12 +138,13 @@ Summary back_up_whole(const SourceSettings& source, Sessions& sessions, const Sc
     check.run(connection);
   });
   units.insert(units.begin(), [&](sqlite::Connection& connection, const std::stop_token& stop) {
-    const auto stream = writer.open(kPagesStream, StreamKind::pages, {.block_bytes = kBlockBytes});
+    const std::uint32_t block_bytes = block_bytes_for(source, bytes);
+    const auto stream = writer.open(kPagesStream, StreamKind::pages, {.block_bytes = block_bytes});
     const auto take = [&](std::uint64_t number, util::ByteView block) {
       stream->write_block(number, block);
       task.progress().bytes += block.size();
     };
-    copy = sqlite::copy_pages(connection, kBlockBytes, take, stop);
+    copy = sqlite::copy_pages(connection, block_bytes, take, stop);
     stream->close();
     ++task.progress().streams_done;
   });

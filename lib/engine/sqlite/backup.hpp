@@ -21,6 +21,7 @@ std::string data_stream(const std::string& table);
 struct SourceSettings {
   std::string path;
   util::Milliseconds busy_timeout{30000};
+  std::uint32_t block_bytes = 0;  // unit of deduplication; 0: chosen by the size of the database
   CheckLevel check = CheckLevel::quick;
 };
 

@@ -138,8 +138,10 @@ Sessions open_snapshot(const std::string& path, unsigned wanted, util::Milliseco
       sessions.readers.push_back(std::make_unique<Session>(
           sqlite::Connection(path, sqlite::OpenMode::read_only), task.stop()));
       sqlite::Connection& reader = sessions.readers.back()->connection();
-      reader.set_busy_timeout(kShortWait, task.stop());
+      // The pragma reads the schema, and so may have to wait for a writer.
+      reader.set_busy_timeout(busy_timeout, task.stop());
       reader.execute(cat("PRAGMA cache_size=-", kCacheKiB));
+      reader.set_busy_timeout(kShortWait, task.stop());
     }
     for (int attempt = 0; attempt < kOptimisticAttempts; ++attempt) {
       task.check();

@@ -39,6 +39,17 @@ CheckLevel parse_check(const std::string& value) {
               "one of none, quick, full");
 }
 
+// A power of two that every page size divides and that a reader may hold several of.
+std::uint32_t parse_block(const std::string& value) {
+  const auto size = util::parse_size(value);
+  if (!size || *size < 65536 || *size > (1U << 20U) || (*size & (*size - 1)) != 0) {
+    throw Error(ErrorCode::usage,
+                cat("option block: \"", util::printable(value), "\" is not a block size"),
+                "one of 64KiB, 128KiB, 256KiB, 512KiB, 1MiB");
+  }
+  return static_cast<std::uint32_t>(*size);
+}
+
 // Later options win: those of the URL come before those of the database record.
 SourceSettings source_settings(const std::string& path, const Options& parameters,
                                const Options& options) {
@@ -47,6 +58,7 @@ SourceSettings source_settings(const std::string& path, const Options& parameter
   for (const Options* list : {&parameters, &options}) {
     for (const auto& [name, value] : *list) {
       if (name == "busy_timeout") settings.busy_timeout = parse_busy_timeout(value);
+      if (name == "block") settings.block_bytes = parse_block(value);
       if (name == "check") settings.check = parse_check(value);
     }
   }
@@ -179,6 +191,8 @@ Entry entry() {
        [](const std::string& value) { parse_busy_timeout(value); }},
       {"check", "how to check the source during a backup: none, quick (default) or full",
        [](const std::string& value) { parse_check(value); }},
+      {"block", "unit of deduplication, 64KiB to 1MiB (128KiB, from 256 MiB of database on 1MiB)",
+       [](const std::string& value) { parse_block(value); }},
   };
   entry.parse = parse_sqlite_url;
   entry.make = [](const Address& address, const Settings& settings) -> std::unique_ptr<Engine> {

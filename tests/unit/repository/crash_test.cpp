@@ -52,8 +52,8 @@ class Scene {
       const std::string dead = bench.back_up(*repository, {{"c", dead_}});
       const Bytes large = random_content(600'000, 4);
       live_[bench.back_up(*repository, {{"d", large}})] = {{"d", large}};
-      const std::string half = bench.back_up(
-          *repository, {{"d", large}, {"e", random_content(600'000, 5)}});
+      const std::string half =
+          bench.back_up(*repository, {{"d", large}, {"e", random_content(600'000, 5)}});
       repository->remove(mixed);
       repository->remove(dead);
       repository->remove(half);
@@ -271,4 +271,38 @@ TEST_CASE("a pack that was spared is not relied on while a list still names it")
   repository->commit(*late, {});
   CHECK(bench.read(*repository->read(second.id), "a") == content);
   CHECK(repository->check(100, bench.task()).damage.empty());
+}
+
+TEST_CASE("a pack that a prune has unlisted is listed again before an artifact relies on it") {
+  Bench bench;
+  const util::TemporaryFolder folder(fs::temp_directory_path(), "dbbackup-test");
+  bench.settings.index_file = folder.path() / "index.db";
+  const Bytes content = random_content(100'000, 1);
+  {
+    SharedStore* store = nullptr;
+    const auto repository = bench.open(store);
+    repository->remove(bench.back_up(*repository, {{"a", content}}));
+    store->before_change = [](const std::string& key) {
+      if (key.starts_with("packs/")) throw util::Error(ErrorCode::unavailable, "no answer");
+    };
+    CHECK(code_of([&] { repository->prune(false, std::nullopt, bench.task()); }) ==
+          ErrorCode::unavailable);
+  }
+  // The list goes bad, so nothing is condemned any more.
+  REQUIRE(bench.count("condemned/") == 1);
+  REQUIRE(bench.count("index/") == 0);
+  bench.objects->list("condemned/", [&](const storage::ObjectInfo& info) {
+    bench.objects->put(info.key, Bytes(100));
+  });
+  const std::string id = bench.back_up(*bench.open(), {{"a", content}});
+  REQUIRE(bench.count("packs/") == 1);
+  // Found by its segment: its trailer is not there to be found by.
+  bench.objects->list("packs/", [&](const storage::ObjectInfo& info) {
+    Bytes pack = bench.objects->get(info.key);
+    pack.back() = 0;
+    bench.objects->put(info.key, pack);
+  });
+  bench.settings.index_file.clear();
+  const auto fresh = bench.open();
+  CHECK(bench.read(*fresh->read(id), "a") == content);
 }

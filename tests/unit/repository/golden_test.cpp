@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "repository_fixture.hpp"
-#include "util/file.hpp"
 
 using namespace dbbackup;
 using namespace dbbackup::test;
@@ -74,15 +73,12 @@ TEST_CASE("the golden repository opens") {
   std::filesystem::path golden = DBBACKUP_SOURCE_DIR;
   golden /= "tests/golden/repository-v1";
   REQUIRE(std::filesystem::exists(golden / "config"));
-  // A copy: opening a store writes to its folder.
-  const util::TemporaryFolder folder(std::filesystem::temp_directory_path(), "dbbackup-test");
-  std::filesystem::copy(golden, folder.path() / "store", std::filesystem::copy_options::recursive);
   ManualClock clock(util::from_unix_ms(1'790'000'000'000));
   for (const Unlock& unlock :
        {Unlock{.daemon_key = test_key(1)}, Unlock{.passphrase = golden_passphrase()}}) {
     const auto repository =
-        Repository::open(storage::open_local_store((folder.path() / "store").string()), unlock,
-                         golden_settings(false), clock);
+        Repository::open(storage::open_local_store(golden.string(), storage::StoreMode::read),
+                         unlock, golden_settings(false), clock);
     const std::vector<Manifest> manifests = repository->list();
     REQUIRE(manifests.size() == 1);
     util::QuietTask quiet;
