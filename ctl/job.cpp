@@ -52,6 +52,7 @@ void show_one(const json::Object& reply, const Context& context) {
 void show_added(const json::Object& reply, const Context& context) {
   const std::string name = text_of(item(reply, "job"), "name");
   context.out.line(cat("job ", name, " added"));
+  note_warnings(item(reply, "job"), context);
   context.out.note(cat("next: dbbackupctl job run ", name,
                        " --wait; then dbbackupctl schedule add ", name, " --job ", name,
                        " --cron '30 2 * * *'"));
@@ -59,6 +60,7 @@ void show_added(const json::Object& reply, const Context& context) {
 
 void show_updated(const json::Object& reply, const Context& context) {
   context.out.line(cat("job ", text_of(item(reply, "job"), "name"), " updated"));
+  note_warnings(item(reply, "job"), context);
 }
 
 void show_removed(const json::Object& reply, const Context& context) {

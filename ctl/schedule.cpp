@@ -61,6 +61,7 @@ void show_added(const json::Object& reply, const Context& context) {
   const std::string name = text_of(schedule, "name");
   context.out.line(cat("schedule ", name, " added; next run ",
                        age_of(schedule, "next_run_at", context.clock.now())));
+  note_warnings(schedule, context);
   context.out.note(cat("next: dbbackupctl schedule explain ", name));
 }
 

@@ -49,6 +49,12 @@ std::string list_text(const json::Object& object, std::string_view key) {
   return texts.empty() ? "-" : util::join(texts, ", ");
 }
 
+void note_warnings(const json::Object& object, const Context& context) {
+  for (const std::string& warning : json::get_strings(object, "warnings")) {
+    context.out.note(util::cat("warning: ", warning));
+  }
+}
+
 void show_table(const Table& table, std::string_view nothing, const Context& context) {
   if (table.empty())
     context.out.note(nothing);

@@ -50,6 +50,8 @@ const util::json::Object& item(const util::json::Object& reply, std::string_view
 std::string pairs_text(const util::json::Object& object, std::string_view key);
 // "a, b", "-" when empty.
 std::string list_text(const util::json::Object& object, std::string_view key);
+// The object's `warnings`, one line each, on stderr.
+void note_warnings(const util::json::Object& object, const Context& context);
 // The table, or `nothing` on stderr when it has no rows.
 void show_table(const Table& table, std::string_view nothing, const Context& context);
 

@@ -37,7 +37,6 @@ Descriptor read_descriptor(storage::ObjectStore& store) {
 }  // namespace
 
 // --- Sessions
-// -------------------------------------------------------------------------------------------------------
 
 Sessions::Handle Sessions::begin(std::shared_ptr<SealPipeline> pipeline) {
   const std::scoped_lock lock(mutex_);
@@ -75,7 +74,6 @@ bool Sessions::owns(const PackId& pack) const {
 }
 
 // --- creating and opening
-// -------------------------------------------------------------------------------------------
 
 bool Repository::exists(storage::ObjectStore& store) {
   return store.stat(std::string(kConfigKey)).has_value();
@@ -146,7 +144,6 @@ void RepositoryImpl::require_writable() const {
 }
 
 // --- writing
-// --------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<SealPipeline> RepositoryImpl::make_pipeline(const std::stop_token& stop) {
   return std::make_shared<SealPipeline>(
@@ -202,7 +199,6 @@ Committed RepositoryImpl::commit_manifest(SealPipeline& pipeline, Manifest manif
 }
 
 // --- reading
-// --------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> RepositoryImpl::keys_below(std::string_view prefix, std::stop_token stop) {
   std::vector<std::string> found;
@@ -281,7 +277,6 @@ Repository::Usage RepositoryImpl::usage() {
 }
 
 // --- key slots
-// ------------------------------------------------------------------------------------------------------
 
 std::vector<KeySlot> RepositoryImpl::key_slots() {
   std::vector<KeySlot> slots;
