@@ -122,6 +122,7 @@ class Service(unittest.TestCase):
         self.addCleanup(d.close)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(d.path("notify"))
+        self.addCleanup(notify.close)
         notify.settimeout(PATIENCE)
         env = dict(os.environ, NOTIFY_SOCKET=d.path("notify"), WATCHDOG_USEC="400000")
         process = subprocess.Popen([DAEMON, "--state-dir", d.state, "--socket", d.socket], env=env, stderr=subprocess.DEVNULL)
@@ -140,24 +141,17 @@ class Service(unittest.TestCase):
     def test_socket_activation(self):
         d = Daemon(start=False)
         self.addCleanup(d.close)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(d.socket)
-        listener.listen()
-
-        def pass_listener():
-            os.dup2(listener.fileno(), 3)
-            os.set_inheritable(3, True)
-            os.environ["LISTEN_PID"] = str(os.getpid())
-
-        script = "exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=control \"$@\""
-        process = subprocess.Popen(["/bin/sh", "-c", script, "sh", DAEMON, "--state-dir", d.state], pass_fds=[3] if listener.fileno() == 3 else [listener.fileno()],
-                                   preexec_fn=None if listener.fileno() == 3 else pass_listener, close_fds=False, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(["systemd-socket-activate", "--fdname=control", "-l", d.socket, DAEMON, "--state-dir", d.state],
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
+            deadline = time.monotonic() + PATIENCE
+            while not os.path.exists(d.socket) and time.monotonic() < deadline:
+                pass
             self.assertEqual(d.ctl("daemon", "version").code, 0)
         finally:
             process.terminate()
             self.assertEqual(process.wait(PATIENCE), 0)
-        self.assertTrue(os.path.exists(d.socket))
+        self.assertTrue(os.path.exists(d.socket), "the manager's socket was removed")
 
     def test_hostile_lines(self):
         d = self.daemon()
