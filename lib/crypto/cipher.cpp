@@ -109,6 +109,13 @@ Digest keyed_hash(const Secret& key, util::ByteView content) {
   return digest;
 }
 
+Tag secret_tag(const Secret& key, util::ByteView content) {
+  initialise();
+  Tag tag;
+  crypto_onetimeauth(tag.data(), content.data(), content.size(), key_of(key));
+  return tag;
+}
+
 Digest plain_hash(util::ByteView content) {
   initialise();
   Digest digest;

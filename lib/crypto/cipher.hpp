@@ -35,6 +35,12 @@ bool open_into(const Secret& key, util::ByteView sealed, util::ByteView associat
 Digest keyed_hash(const Secret& key, util::ByteView content);
 Digest plain_hash(util::ByteView content);  // unkeyed BLAKE2b-256
 
+// A fast fingerprint for finding equal content again: Poly1305 as a keyed universal hash. Two different contents of up to 4 MiB
+// share a tag with a probability below 2^-85 as long as nobody who chooses contents knows the key or has seen a tag: tags stay
+// on this machine, beside the key.
+using Tag = std::array<std::uint8_t, 16>;
+Tag secret_tag(const Secret& key, util::ByteView content);
+
 // Shape: context has exactly 8 characters.
 Secret derive(const Secret& master, std::uint64_t number, std::string_view context);
 

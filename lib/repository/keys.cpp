@@ -100,7 +100,8 @@ Keys::Keys(std::string id, const Secret& master_key)
       metadata(crypto::derive(master, 3, kSubkeyContext)),
       gear(crypto::derive(master, 4, kSubkeyContext)),
       root(crypto::derive(master, 5, kSubkeyContext)),
-      archive(crypto::derive(master, 6, kSubkeyContext)) {}
+      archive(crypto::derive(master, 6, kSubkeyContext)),
+      tag(crypto::derive(master, 7, kSubkeyContext)) {}
 
 util::Bytes encode_descriptor(const Descriptor& descriptor) {
   json::Object object;

@@ -23,6 +23,7 @@ struct Keys {
   crypto::Secret gear;
   crypto::Secret root;
   crypto::Secret archive;
+  crypto::Secret tag;  // of the local index only, not of the format
 
   Keys(std::string id, const crypto::Secret& master_key);
 };

@@ -15,7 +15,7 @@ using util::cat;
 
 namespace {
 
-constexpr std::int64_t kSchema = 1;
+constexpr std::int64_t kSchema = 2;
 
 // Numbers of chunks stay dense because SQLite gives a freed largest rowid again.
 constexpr std::string_view kTables = R"(
@@ -26,6 +26,7 @@ CREATE TABLE packs(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, size INT
 CREATE TABLE chunks(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, pack INTEGER NOT NULL,
                     offset INTEGER NOT NULL, stored INTEGER NOT NULL, plain INTEGER NOT NULL,
                     kind INTEGER NOT NULL);
+CREATE TABLE tags(tag BLOB PRIMARY KEY, chunk BLOB NOT NULL) WITHOUT ROWID;
 )";
 
 bool belongs_to(Connection& connection, const std::string& repository_id) {
@@ -51,6 +52,7 @@ LocalIndex::LocalIndex(const std::string& path, const std::string& repository_id
   }
   insert_absent_.reset();
   insert_.reset();
+  find_by_tag_.reset();
   find_.reset();
   connection_.reset();
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
@@ -63,7 +65,7 @@ void LocalIndex::open(const std::string& path, const std::string& repository_id)
   connection_->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
   if (!belongs_to(*connection_, repository_id)) {
     Transaction transaction(*connection_);
-    for (const char* table : {"about", "segments", "packs", "chunks"}) {
+    for (const char* table : {"about", "segments", "packs", "chunks", "tags"}) {
       connection_->execute(cat("DROP TABLE IF EXISTS ", table));
     }
     connection_->execute(kTables);
@@ -74,6 +76,9 @@ void LocalIndex::open(const std::string& path, const std::string& repository_id)
   find_.emplace(connection_->prepare(
       "SELECT c.number, c.pack, p.id, p.state, c.kind, c.offset, c.stored, c.plain "
       "FROM chunks c JOIN packs p ON p.number = c.pack WHERE c.id = ?"));
+  find_by_tag_.emplace(connection_->prepare(
+      "SELECT c.id FROM tags t JOIN chunks c ON c.id = t.chunk JOIN packs p ON p.number = c.pack "
+      "WHERE t.tag = ? AND p.state = 0"));
   const auto insert_or = [&](std::string_view conflict) {
     return connection_->prepare(cat("INSERT OR ", conflict,
                                     " INTO chunks(id, pack, offset, stored, plain, kind) "
@@ -101,6 +106,26 @@ std::optional<Location> LocalIndex::find(const ChunkId& id) {
   }
   find_->reset();
   return found;
+}
+
+std::optional<ChunkId> LocalIndex::find_by_tag(const crypto::Tag& tag) {
+  const std::scoped_lock lock(mutex_);
+  find_by_tag_->bind(1, util::ByteView(tag));
+  std::optional<ChunkId> found;
+  if (find_by_tag_->step()) read_blob(find_by_tag_->blob(0), found.emplace());
+  find_by_tag_->reset();
+  return found;
+}
+
+void LocalIndex::remember_tags(const std::vector<std::pair<crypto::Tag, ChunkId>>& tags) {
+  if (tags.empty()) return;
+  const std::scoped_lock lock(mutex_);
+  Transaction transaction(*connection_);
+  Statement insert = connection_->prepare("INSERT OR REPLACE INTO tags VALUES (?, ?)");
+  for (const auto& [tag, chunk] : tags) {
+    insert.bind(1, util::ByteView(tag)).bind(2, util::ByteView(chunk)).run();
+  }
+  transaction.commit();
 }
 
 bool LocalIndex::holds(const ChunkId& id) {
@@ -149,7 +174,7 @@ void LocalIndex::remove_packs(const std::vector<PackId>& ids) {
   // One pass over the chunks; an index by pack would cost every backup to serve a rare prune.
   connection_->execute(
       "DELETE FROM chunks WHERE pack IN gone; DELETE FROM packs WHERE number IN gone; "
-      "DELETE FROM gone");
+      "DELETE FROM gone; DELETE FROM tags WHERE chunk NOT IN (SELECT id FROM chunks)");
   transaction.commit();
 }
 
@@ -215,7 +240,7 @@ void LocalIndex::remove_segment(const std::string& name) {
 void LocalIndex::clear() {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);
-  connection_->execute("DELETE FROM chunks; DELETE FROM packs; DELETE FROM segments");
+  connection_->execute("DELETE FROM chunks; DELETE FROM packs; DELETE FROM segments; DELETE FROM tags");
   transaction.commit();
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/cipher.hpp"
 #include "repository/format.hpp"
 #include "sqlite/sqlite.hpp"
 
@@ -48,6 +49,10 @@ class LocalIndex {
   // Whether a new artifact may rely on this chunk.
   bool holds(const ChunkId& id);
 
+  // A chunk with this tag that a new artifact may rely on: what saves hashing content that has not changed.
+  std::optional<ChunkId> find_by_tag(const crypto::Tag& tag);
+  void remember_tags(const std::vector<std::pair<crypto::Tag, ChunkId>>& tags);
+
   // Chunks that are elsewhere already are from now on found here, unless this pack is condemned.
   void add_pack(const PackContents& contents, bool listed, PackState state = PackState::usable);
   void remove_packs(const std::vector<PackId>& ids);
@@ -77,6 +82,7 @@ class LocalIndex {
   std::mutex mutex_;
   std::optional<sqlite::Connection> connection_;
   std::optional<sqlite::Statement> find_;
+  std::optional<sqlite::Statement> find_by_tag_;
   std::optional<sqlite::Statement> insert_;
   std::optional<sqlite::Statement> insert_absent_;
 };

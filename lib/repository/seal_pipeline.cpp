@@ -17,8 +17,9 @@ namespace {
 constexpr std::size_t kPacksPerSegment = 128;
 // Buffers of usual chunks are kept for reuse, so that the kernel does not zero the same pages again
 // and again.
-constexpr std::size_t kMostKeptBuffers = 64;
-constexpr std::size_t kLargestKeptBuffer = 512U << 10U;
+constexpr std::size_t kMostKeptBuffers = 16;
+constexpr std::size_t kLargestKeptBuffer = 1U << 20U;
+constexpr std::size_t kTagsPerBatch = 4096;
 constexpr std::size_t kLeastPackBytes = 64U << 10U;
 }  // namespace
 
@@ -186,9 +187,25 @@ void SealPipeline::work() {
 }
 
 void SealPipeline::process(Item& item) {
-  const ChunkId id = chunk_id(keys_, item.plain);
-  if (claim(id)) store(id, item.plain);
-  item.to->set(item.slot, item.turn, {id, static_cast<std::uint32_t>(item.plain.size())});
+  const crypto::Tag tag = crypto::secret_tag(keys_.tag, item.plain);
+  std::optional<ChunkId> id = index_.find_by_tag(tag);
+  if (!id) {
+    id = chunk_id(keys_, item.plain);
+    if (claim(*id)) store(*id, item.plain);
+    note_tag(tag, *id);
+  }
+  item.to->set(item.slot, item.turn, {*id, static_cast<std::uint32_t>(item.plain.size())});
+}
+
+// A tag may be remembered before its chunk is durable: find_by_tag() answers only chunks that are in the index.
+void SealPipeline::note_tag(const crypto::Tag& tag, const ChunkId& id) {
+  std::vector<std::pair<crypto::Tag, ChunkId>> full;
+  {
+    const std::scoped_lock lock(tags_mutex_);
+    new_tags_.emplace_back(tag, id);
+    if (new_tags_.size() >= kTagsPerBatch) full = std::exchange(new_tags_, {});
+  }
+  index_.remember_tags(full);
 }
 
 // True when the caller has to store the chunk. Claimed before it is looked up: put_pack() enters
@@ -318,6 +335,7 @@ void SealPipeline::finish() {
     require_sound();
   }
   if (!unlisted_.empty()) write_segment(std::exchange(unlisted_, {}));
+  index_.remember_tags(std::exchange(new_tags_, {}));
 }
 
 std::set<PackId> SealPipeline::own_packs() {

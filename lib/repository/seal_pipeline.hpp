@@ -3,7 +3,7 @@
 //   submit() -> bounded queue -> workers (hash, look up, compress, seal) -> pack being filled ->
 //   uploader
 //
-// A chunk that the repository has already costs its hash and one look-up. Of equal new chunks in
+// A chunk that the repository has already costs a tag and one look-up, or its hash and another when the tag is not known. Of equal new chunks in
 // flight one is stored: the worker that claims the id first. A pack enters the local index when it
 // is durable, and its claims end there.
 //
@@ -109,6 +109,7 @@ class SealPipeline {
   void process(Item& item);
   void store(const ChunkId& id, util::ByteView plain);
   bool claim(const ChunkId& id);
+  void note_tag(const crypto::Tag& tag, const ChunkId& id);
   void append(const PackEntry& entry, util::ByteView record);
   void hand_over();
   void upload();
@@ -140,6 +141,9 @@ class SealPipeline {
 
   std::mutex claims_mutex_;
   std::unordered_set<ChunkId, ChunkIdHash> claims_;
+
+  std::mutex tags_mutex_;
+  std::vector<std::pair<crypto::Tag, ChunkId>> new_tags_;
 
   std::mutex pack_mutex_;
   PackBuilder filling_;

@@ -113,7 +113,8 @@ class LineWriter {
   }
 
   void reserve(std::size_t more) {
-    if (line_.size() - used_ < more) line_.resize(std::max(line_.capacity(), (used_ + more) * 2));
+    // Not to the capacity: resize() zeroes what it adds, and one large value would make every later row pay for it.
+    if (line_.size() - used_ < more) line_.resize((used_ + more) * 2);
   }
   char* here() { return line_.data() + used_; }
   char* end() { return line_.data() + line_.size(); }

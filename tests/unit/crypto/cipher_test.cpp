@@ -59,6 +59,14 @@ TEST_CASE("open agrees with the published XChaCha20-Poly1305 vector", "[crypto]"
   CHECK(util::as_text(*plain) == vector.plain);
 }
 
+// Source: RFC 8439 section 2.5.2.
+TEST_CASE("secret_tag agrees with the published Poly1305 vector", "[crypto]") {
+  const Secret key(
+      *util::from_hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b"));
+  const Tag tag = secret_tag(key, util::as_bytes("Cryptographic Forum Research Group"));
+  CHECK(util::to_hex(tag) == "a8061dc1305136c6c22b8baf0c0127a9");
+}
+
 TEST_CASE("what was sealed can be opened", "[crypto]") {
   const Secret key = random_key();
   const util::Bytes associated = util::to_bytes("chunk id");
