@@ -9,7 +9,8 @@
 namespace dbbackup::daemon {
 
 namespace {
-constexpr std::size_t kRecordBytes = 65536;  // generous for one passwd or group entry with many members
+constexpr std::size_t kRecordBytes =
+    65536;  // generous for one passwd or group entry with many members
 
 std::optional<uid_t> uid_of(const std::string& name) {
   std::vector<char> buffer(kRecordBytes);
@@ -48,9 +49,8 @@ std::optional<control::Access> AccessPolicy::decide(uid_t uid,
   if (uid == 0 || uid == ::geteuid()) return control::Access::admin;
   const std::scoped_lock lock(mutex_);
   const auto any = [&](const std::vector<config::AccessRule>& rules) {
-    return std::any_of(rules.begin(), rules.end(), [&](const config::AccessRule& rule) {
-      return matches(rule, uid, groups);
-    });
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const config::AccessRule& rule) { return matches(rule, uid, groups); });
   };
   if (any(access_.admin)) return control::Access::admin;
   if (any(access_.operate)) return control::Access::operate;

@@ -1,7 +1,7 @@
 // Who may do what: the configuration's users and groups mapped to access classes.
 //
-// Root and the daemon's own user are admins whatever the configuration says. Names are looked up at each connection, so a
-// user added to a group need not wait for a restart.
+// Root and the daemon's own user are admins whatever the configuration says. Names are looked up at
+// each connection, so a user added to a group need not wait for a restart.
 //
 // Threads: safe from any thread.
 #pragma once

@@ -30,8 +30,8 @@ std::string host_name() {
   return name;
 }
 
-// A name for this daemon in the owner objects of repositories. It comes from the key, so that it outlives a lost control
-// database and two daemons never share one.
+// A name for this daemon in the owner objects of repositories. It comes from the key, so that it
+// outlives a lost control database and two daemons never share one.
 std::string daemon_id(const crypto::Secret& daemon_key) {
   return util::to_hex(crypto::derive(daemon_key, 1, "owner-id").reveal().first(10));
 }
@@ -49,32 +49,36 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
       log_(std::move(log)),
       started_(clock_.now()),
       state_(config_.state_dir) {
-  catalog_ = std::make_unique<catalog::Catalog>(state_.control_database(), state_.daemon_key(), clock_);
+  catalog_ =
+      std::make_unique<catalog::Catalog>(state_.control_database(), state_.daemon_key(), clock_);
   job::Repositories::Options repository_options;
   repository_options.index_folder = state_.index_folder();
   repository_options.daemon_id = daemon_id(state_.daemon_key());
   repository_options.memory_bytes = config_.memory_limit;
   repositories_ = std::make_unique<job::Repositories>(*catalog_, state_.daemon_key(),
                                                       repository_options, clock_);
-  services_ = std::make_unique<job::Services>(job::Services{.catalog = *catalog_,
-                                                            .repositories = *repositories_,
-                                                            .clock = clock_,
-                                                            .ids = ids_,
-                                                            .log = log_,
-                                                            .scratch_folder = config_.scratch_path(),
-                                                            .protected_files = {state_.control_database().string()},
-                                                            .parallel = config_.parallel,
-                                                            .host = host_name()});
+  services_ = std::make_unique<job::Services>(
+      job::Services{.catalog = *catalog_,
+                    .repositories = *repositories_,
+                    .clock = clock_,
+                    .ids = ids_,
+                    .log = log_,
+                    .scratch_folder = config_.scratch_path(),
+                    .protected_files = {state_.control_database().string()},
+                    .parallel = config_.parallel,
+                    .host = host_name()});
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(services_->scratch_folder, ignored)) {
-    if (entry.path().filename().string().starts_with("drill-")) fs::remove_all(entry.path(), ignored);
+    if (entry.path().filename().string().starts_with("drill-"))
+      fs::remove_all(entry.path(), ignored);
   }
   workers_ = std::make_unique<control::WorkerPool>(config_.runs_at_once);
   runner_ = std::make_unique<job::Runner>(
       *services_, [this](std::function<void()> work) { workers_->post(std::move(work)); },
       config_.runs_at_once);
   scheduler_ = std::make_unique<job::Scheduler>(*services_, *runner_);
-  // One thread per connection: a client that follows a run keeps its thread, and must not keep others waiting.
+  // One thread per connection: a client that follows a run keeps its thread, and must not keep
+  // others waiting.
   handlers_ = std::make_unique<control::WorkerPool>(config_.control.connections + 1);
 
   ensure_default_repository();
@@ -95,7 +99,8 @@ void App::ensure_default_repository() {
     record.name = "default";
     record.url = cat("file://", state_.default_repository().string());
     record.created = clock_.now();
-    // The recovery key can be shown to nobody here, so its slot is useless: `repository key export` makes one that is seen.
+    // The recovery key can be shown to nobody here, so its slot is useless: `repository key export`
+    // makes one that is seen.
     const bool fresh = repositories_->add(record, {}, {}).has_value();
     if (fresh) {
       const auto repository = repositories_->get("default");
@@ -110,8 +115,10 @@ void App::ensure_default_repository() {
 
 void App::settle_interrupted_runs() {
   std::vector<std::string> repositories;
-  for (const catalog::Run& run : catalog_->mark_interrupted("the daemon stopped while it was running")) {
-    log_.warn(cat(catalog::run_kind_name(run.kind), " was interrupted"), {{"run", run.id}, {"job", run.job}});
+  for (const catalog::Run& run :
+       catalog_->mark_interrupted("the daemon stopped while it was running")) {
+    log_.warn(cat(catalog::run_kind_name(run.kind), " was interrupted"),
+              {{"run", run.id}, {"job", run.job}});
     catalog::Event event;
     event.action = "run.interrupted";
     event.object = cat("run ", run.id);
@@ -206,7 +213,8 @@ void App::on_signal(int signal) {
 }
 
 void App::begin_stop() {
-  log_.info(cat("stopping: waiting for ", runner_->running(), " running runs; a second signal cancels them"));
+  log_.info(cat("stopping: waiting for ", runner_->running(),
+                " running runs; a second signal cancels them"));
   notify_stopping();
   loop_.cancel_timer(kSchedulerSlot);
   runner_->drain();

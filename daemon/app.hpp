@@ -1,6 +1,7 @@
 // The composition root: a plain struct of owners, in the order in which they depend on each other.
 //
-// Threads: the event loop runs on the main thread; handlers and the scheduler on `handlers`; runs on `workers`.
+// Threads: the event loop runs on the main thread; handlers and the scheduler on `handlers`; runs
+// on `workers`.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,9 @@ namespace dbbackup::daemon {
 
 class App {
  public:
-  // Opens the state, makes it consistent after a crash, and starts to listen; nothing fires before run().
-  // Errors: config_invalid, conflict (another daemon has the state folder), and those of the rooms.
+  // Opens the state, makes it consistent after a crash, and starts to listen; nothing fires before
+  // run(). Errors: config_invalid, conflict (another daemon has the state folder), and those of the
+  // rooms.
   App(const Options& options, config::DaemonConfig config, util::Logger log);
   ~App();
 

@@ -30,7 +30,8 @@ po::options_description description() {
   add("state-dir", po::value<std::string>()->value_name("DIR"),
       "folder of the control database, key and default repository");
   add("socket", po::value<std::string>()->value_name("PATH"), "control socket to listen on");
-  add("foreground", "stay in the terminal and log to stderr (it never forks; systemd needs no option)");
+  add("foreground",
+      "stay in the terminal and log to stderr (it never forks; systemd needs no option)");
   add("log-level", po::value<std::string>()->value_name("L"), "debug, info, warning or error");
   add("check-config", "read the configuration, say what is wrong with it, and exit");
   add("version", "print the version and exit");
@@ -57,7 +58,8 @@ std::string usage_text() {
   text << "Examples:\n"
           "  dbbackupd --foreground --state-dir ./state --socket ./dbbackupd.sock\n"
           "  dbbackupd --check-config --config /etc/dbbackup/dbbackupd.yaml\n"
-          "  dbbackupd rescue list --repository file:///mnt/repository --recovery-key-file key.txt\n\n"
+          "  dbbackupd rescue list --repository file:///mnt/repository --recovery-key-file "
+          "key.txt\n\n"
           "Usage: dbbackupd [OPTION]...\n"
           "       dbbackupd rescue list|restore --repository URL --recovery-key-file FILE [...]\n\n"
        << description() << "\nManual page: dbbackupd(8)\n";
@@ -68,12 +70,13 @@ Options parse_options(int argc, const char* const* argv) {
   po::variables_map values;
   try {
     const po::options_description known = description();
-    po::store(po::command_line_parser(argc, argv)
-                  .options(known)
-                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
-                  .positional({})
-                  .run(),
-              values);
+    po::store(
+        po::command_line_parser(argc, argv)
+            .options(known)
+            .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
+            .positional({})
+            .run(),
+        values);
   } catch (const po::error& error) {
     throw Error(ErrorCode::usage, error.what(), "see dbbackupd --help");
   }

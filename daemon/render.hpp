@@ -1,4 +1,5 @@
-// The JSON forms of interface.md "JSON", in one place, so that every command shows a run or an artifact alike.
+// The JSON forms of interface.md "JSON", in one place, so that every command shows a run or an
+// artifact alike.
 #pragma once
 
 #include "catalog/catalog.hpp"

@@ -111,8 +111,8 @@ const repository::Manifest& choose(const std::vector<repository::Manifest>& foun
 }
 
 int list(const std::vector<repository::Manifest>& found) {
-  std::printf("%-26s  %-24s  %-16s  %-10s  %12s  %12s\n", "ARTIFACT", "CREATED", "DATABASE", "ENGINE",
-              "ROWS", "SIZE");
+  std::printf("%-26s  %-24s  %-16s  %-10s  %12s  %12s\n", "ARTIFACT", "CREATED", "DATABASE",
+              "ENGINE", "ROWS", "SIZE");
   for (const auto& manifest : found) {
     std::printf("%-26s  %-24s  %-16s  %-10s  %12s  %12s\n", manifest.id.c_str(),
                 util::format_rfc3339(manifest.sealed).c_str(),
@@ -127,8 +127,8 @@ int restore(repository::Repository& repository, const repository::Manifest& mani
             const std::string& url) {
   const engine::Address address = engine::parse_url(url);
   if (address.engine != manifest.engine) {
-    throw Error(ErrorCode::refused, cat("the artifact holds a ", manifest.engine, " database, ", url,
-                                        " is a ", address.engine, " database"));
+    throw Error(ErrorCode::refused, cat("the artifact holds a ", manifest.engine, " database, ",
+                                        url, " is a ", address.engine, " database"));
   }
   util::Progress progress;
   util::Task task({}, progress, [](util::Severity, std::string_view line) {
@@ -154,18 +154,20 @@ int rescue(int argc, const char* const* argv) {
   try {
     po::positional_options_description positional;
     positional.add("verb", 1).add("artifact", 1);
-    po::store(po::command_line_parser(argc, argv)
-                  .options(known)
-                  .positional(positional)
-                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
-                  .run(),
-              values);
+    po::store(
+        po::command_line_parser(argc, argv)
+            .options(known)
+            .positional(positional)
+            .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
+            .run(),
+        values);
   } catch (const po::error& error) {
     throw Error(ErrorCode::usage, error.what(), "see dbbackupd rescue --help");
   }
   if (values.count("help")) {
     std::cout << "Examples:\n"
-                 "  dbbackupd rescue list --repository file:///mnt/repository --recovery-key-file key.txt\n"
+                 "  dbbackupd rescue list --repository file:///mnt/repository --recovery-key-file "
+                 "key.txt\n"
                  "  dbbackupd rescue restore latest --repository file:///mnt/repository \\\n"
                  "            --recovery-key-file key.txt --to sqlite:///srv/shop.db\n\n"
               << known;
@@ -173,7 +175,9 @@ int rescue(int argc, const char* const* argv) {
   }
   const std::string verb = values.count("verb") ? values["verb"].as<std::string>() : "";
   if (verb != "list" && verb != "restore") {
-    throw Error(ErrorCode::usage, verb.empty() ? std::string("rescue needs a verb") : cat("unknown verb '", verb, "' of rescue"),
+    throw Error(ErrorCode::usage,
+                verb.empty() ? std::string("rescue needs a verb")
+                             : cat("unknown verb '", verb, "' of rescue"),
                 "use list or restore");
   }
   const std::string url = required(values, "repository");
@@ -186,10 +190,10 @@ int rescue(int argc, const char* const* argv) {
   settings.index_file = folder.path() / "index.db";
   settings.owner = "rescue";
   settings.writable = false;
-  const auto repository = repository::Repository::open(storage::open_store(url, {}, storage::StoreMode::read),
-                                                       unlock_from(values), settings, clock);
-  const auto found = artifacts(
-      *repository, values.count("database") ? values["database"].as<std::string>() : "");
+  const auto repository = repository::Repository::open(
+      storage::open_store(url, {}, storage::StoreMode::read), unlock_from(values), settings, clock);
+  const auto found =
+      artifacts(*repository, values.count("database") ? values["database"].as<std::string>() : "");
   if (verb == "list") return list(found);
   return restore(*repository, choose(found, values["artifact"].as<std::string>()), to);
 }

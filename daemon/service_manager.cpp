@@ -59,7 +59,8 @@ std::optional<util::UniqueFd> inherited_listener() {
 }
 
 namespace {
-// Source: systemd.exec(5) "JOURNAL_STREAM": device and inode of the stream that leads to the journal.
+// Source: systemd.exec(5) "JOURNAL_STREAM": device and inode of the stream that leads to the
+// journal.
 bool stderr_is_journal() {
   const char* value = std::getenv("JOURNAL_STREAM");
   if (value == nullptr) return false;

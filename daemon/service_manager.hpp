@@ -1,5 +1,5 @@
-// systemd, as seen from the daemon: readiness, status, watchdog, the sockets it passes, and the journal. All of it is quiet
-// when the daemon was started by hand.
+// systemd, as seen from the daemon: readiness, status, watchdog, the sockets it passes, and the
+// journal. All of it is quiet when the daemon was started by hand.
 #pragma once
 
 #include <chrono>
@@ -20,10 +20,12 @@ void notify_watchdog();
 // How often the manager wants to hear of us; empty without a watchdog.
 std::optional<std::chrono::milliseconds> watchdog_interval();
 
-// The listening socket named "control" (or the only one) that systemd passed. Source: sd_listen_fds_with_names(3).
+// The listening socket named "control" (or the only one) that systemd passed. Source:
+// sd_listen_fds_with_names(3).
 std::optional<util::UniqueFd> inherited_listener();
 
-// The journal when stderr is connected to it (JOURNAL_STREAM), with DBBACKUP_RUN= and DBBACKUP_JOB= fields; stderr otherwise.
+// The journal when stderr is connected to it (JOURNAL_STREAM), with DBBACKUP_RUN= and DBBACKUP_JOB=
+// fields; stderr otherwise.
 util::Logger make_logger();
 
 }  // namespace dbbackup::daemon

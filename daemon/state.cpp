@@ -17,8 +17,9 @@ using util::ErrorCode;
 crypto::Secret read_daemon_key(const fs::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
-    throw Error(ErrorCode::config_invalid, cat(file.string(), " may be read by others"),
-                cat("chmod 600 ", file.string(), "; if it may have been read, make new repositories"));
+    throw Error(
+        ErrorCode::config_invalid, cat(file.string(), " may be read by others"),
+        cat("chmod 600 ", file.string(), "; if it may have been read, make new repositories"));
   }
   const std::optional<util::Bytes> text = util::read_file(file, 4096);
   const std::optional<util::Bytes> key =
@@ -42,9 +43,10 @@ StateFolder::StateFolder(const fs::path& folder) : path_(folder) {
   const fs::path key_file = path_ / "daemon.key";
   if (!fs::exists(key_file)) {
     if (fs::exists(control_database())) {
-      throw Error(ErrorCode::config_invalid,
-                  cat(key_file.string(), " is missing, but there is a control database"),
-                  "restore the key from a copy; without it no stored password and no repository opens");
+      throw Error(
+          ErrorCode::config_invalid,
+          cat(key_file.string(), " is missing, but there is a control database"),
+          "restore the key from a copy; without it no stored password and no repository opens");
     }
     const crypto::Secret key = crypto::random_key();
     std::string text = util::to_hex(key.reveal()) + "\n";

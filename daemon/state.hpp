@@ -1,4 +1,5 @@
-// The daemon's own folder: locked by one daemon at a time, with the key that everything stored is encrypted under.
+// The daemon's own folder: locked by one daemon at a time, with the key that everything stored is
+// encrypted under.
 //
 //   STATE/lock         flock of the running daemon
 //   STATE/daemon.key   32 random bytes as hex; made at the first start, never again
@@ -17,8 +18,9 @@ namespace dbbackup::daemon {
 
 class StateFolder {
  public:
-  // Creates what is missing. Errors: conflict when another daemon runs here; config_invalid when the key is missing
-  // although there is a control database, is not a key, or may be read by others.
+  // Creates what is missing. Errors: conflict when another daemon runs here; config_invalid when
+  // the key is missing although there is a control database, is not a key, or may be read by
+  // others.
   explicit StateFolder(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }

@@ -24,10 +24,10 @@ catalog::Artifact named(App& app, const json::Object& params, std::string_view n
 repository::Manifest manifest_of(App& app, const catalog::Artifact& artifact) {
   const auto manifest = app.repositories().get(artifact.repository)->find(artifact.id);
   if (!manifest) {
-    throw Error(ErrorCode::verification_failed,
-                cat("the manifest of ", artifact.id, " is missing in repository ",
-                    artifact.repository),
-                cat("dbbackupctl repository rescan ", artifact.repository));
+    throw Error(
+        ErrorCode::verification_failed,
+        cat("the manifest of ", artifact.id, " is missing in repository ", artifact.repository),
+        cat("dbbackupctl repository rescan ", artifact.repository));
   }
   return *manifest;
 }
@@ -114,7 +114,8 @@ json::Value start_export(App& app, const json::Object& params) {
   request.passphrase = secret(params, "passphrase");
   const bool whole = request.format == "native" || request.format == "archive";
   if (whole && !request.scope.include.empty()) {
-    throw Error(ErrorCode::usage, cat("format ", request.format, " always holds the whole artifact"),
+    throw Error(ErrorCode::usage,
+                cat("format ", request.format, " always holds the whole artifact"),
                 "leave --include out, or use csv, json or sql");
   }
   if (!request.passphrase.empty() && request.format != "archive") {

@@ -1,7 +1,7 @@
 // The handlers behind the command table, one file per noun. Each adds its own to the map.
 //
-// A handler gets parameters that were already checked against the table and answers the JSON the table declares.
-// Threads: handlers run on the handler pool, several at once.
+// A handler gets parameters that were already checked against the table and answers the JSON the
+// table declares. Threads: handlers run on the handler pool, several at once.
 #pragma once
 
 #include <optional>

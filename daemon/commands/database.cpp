@@ -35,7 +35,8 @@ json::Value update(App& app, const json::Object& params) {
                         "add the other one under a name of its own");
     }
     database.url = address.url;
-    // Another place is another database: an allowance that was given for the old one does not go along.
+    // Another place is another database: an allowance that was given for the old one does not go
+    // along.
     database.restore_allowed_until.reset();
   }
   database.options = merged(database.options, options(params));
@@ -53,11 +54,11 @@ json::Value test(App& app, const json::Object& params, std::stop_token stop) {
   const engine::Probe probe = app.services().engine_for(database)->probe(task);
   json::Array checks;
   for (const engine::Check& check : probe.checks) {
-    checks.push_back(json::Object{{"name", check.name},
-                                  {"ok", check.ok},
-                                  {"detail", check.detail},
-                                  {"hint", check.hint.empty() ? json::Value(nullptr)
-                                                              : json::Value(check.hint)}});
+    checks.push_back(json::Object{
+        {"name", check.name},
+        {"ok", check.ok},
+        {"detail", check.detail},
+        {"hint", check.hint.empty() ? json::Value(nullptr) : json::Value(check.hint)}});
   }
   return wrapped("test", {{"ok", probe.ok()},
                           {"engine", probe.engine},

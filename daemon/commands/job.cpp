@@ -15,7 +15,8 @@ constexpr const char* kDefaultRepository = "default";
 
 void require_known_type(const std::string& type) {
   if (type == "full") return;
-  throw Error(ErrorCode::unsupported, cat("backups of type ", type, " are not available in this version"),
+  throw Error(ErrorCode::unsupported,
+              cat("backups of type ", type, " are not available in this version"),
               "use --type full: every full backup already stores only what changed");
 }
 
@@ -96,13 +97,14 @@ json::Value run(App& app, const json::Object& params) {
   const catalog::Job job = app.catalog().job(text(params, "name"));
   const std::string type = json::get_string(params, "type").value_or(job.type);
   require_known_type(type);
-  return started(app, job::run_of_job(job, type), job::request_of_job(job, app.services().parallel));
+  return started(app, job::run_of_job(job, type),
+                 job::request_of_job(job, app.services().parallel));
 }
 
 json::Value backup(App& app, const json::Object& params) {
   const catalog::Database database = app.catalog().database(text(params, "database"));
-  const catalog::Repository repository = app.catalog().repository(
-      json::get_string(params, "repository").value_or(kDefaultRepository));
+  const catalog::Repository repository =
+      app.catalog().repository(json::get_string(params, "repository").value_or(kDefaultRepository));
   catalog::Run run;
   run.kind = catalog::RunKind::backup;
   run.database = database.name;

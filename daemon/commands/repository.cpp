@@ -35,8 +35,8 @@ json::Value add(App& app, const json::Object& params) {
     throw util::Error(util::ErrorCode::already_exists,
                       cat("repository ", record.name, " exists already"));
   }
-  const auto recovery_key = app.repositories().add(record, {}, secret(params, "passphrase"),
-                                                   flag(params, "take_over"));
+  const auto recovery_key =
+      app.repositories().add(record, {}, secret(params, "passphrase"), flag(params, "take_over"));
   const catalog::Repository added = app.catalog().repository(record.name);
   json::Object reply{{"schema_version", 1}, {"repository", with_state(app, added)}};
   reply["recovery_key"] = json::from_optional(recovery_key);
@@ -65,9 +65,8 @@ json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
   util::Task task(std::move(stop), progress, {});
   const auto repository = app.repositories().get(record.name);
   return json::Object{
-      {"report",
-       job::prune_report(repository->prune(
-           true, job::oldest_running_backup(app.catalog(), record.name), task))}};
+      {"report", job::prune_report(repository->prune(
+                     true, job::oldest_running_backup(app.catalog(), record.name), task))}};
 }
 
 void add_key_commands(App& app, control::Handlers& handlers) {
@@ -106,8 +105,7 @@ void add_repository_commands(App& app, control::Handlers& handlers) {
     return listed("repositories", std::move(list));
   };
   handlers["repository.show"] = [&app](const json::Object& params, control::Session&) {
-    return wrapped("repository",
-                   with_state(app, app.catalog().repository(text(params, "name"))));
+    return wrapped("repository", with_state(app, app.catalog().repository(text(params, "name"))));
   };
   handlers["repository.check"] = [&app](const json::Object& params, control::Session&) {
     const catalog::Repository record = app.catalog().repository(text(params, "name"));

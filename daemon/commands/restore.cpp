@@ -35,8 +35,8 @@ Wanted read(App& app, const json::Object& params) {
   wanted.request.integrity_check = !flag(params, "no_integrity_check");
   wanted.request.passphrase = secret(params, "passphrase");
   wanted.request.scope.include = json::get_strings(params, "include");
-  wanted.request.scope.parallel = static_cast<unsigned>(
-      json::get_int(params, "parallel").value_or(app.services().parallel));
+  wanted.request.scope.parallel =
+      static_cast<unsigned>(json::get_int(params, "parallel").value_or(app.services().parallel));
   return wanted;
 }
 
@@ -47,8 +47,10 @@ json::Value plan(App& app, const json::Object& params, std::stop_token stop) {
   util::Task task(std::move(stop), progress, {});
   const job::Source source = job::open_source(app.services(), wanted.artifact, wanted.request);
   job::require_same_engine(*source.reader, wanted.target);
-  const engine::RestorePlan plan = app.services().engine_for(wanted.target)->plan_restore(
-      *source.reader, job::restore_request(wanted.request), task);
+  const engine::RestorePlan plan =
+      app.services()
+          .engine_for(wanted.target)
+          ->plan_restore(*source.reader, job::restore_request(wanted.request), task);
 
   json::Array refusals;
   try {
@@ -57,8 +59,9 @@ json::Value plan(App& app, const json::Object& params, std::stop_token stop) {
     refusals.push_back(json::Object{{"message", error.message()}, {"hint", error.hint()}});
   }
   if (!plan.target_empty && wanted.request.mode == "create") {
-    refusals.push_back(json::Object{{"message", cat("database ", wanted.target.name, " is not empty")},
-                                    {"hint", "use --mode replace or --mode append"}});
+    refusals.push_back(
+        json::Object{{"message", cat("database ", wanted.target.name, " is not empty")},
+                     {"hint", "use --mode replace or --mode append"}});
   }
   return wrapped("plan", {{"artifact", source.reader->id()},
                           {"target", wanted.target.name},

@@ -53,7 +53,8 @@ json::Value wait(App& app, const json::Object& params, control::Session& session
     }
     auto pause = std::chrono::duration_cast<util::Milliseconds>(next_progress - now);
     if (timeout) {
-      pause = std::min(pause, std::chrono::duration_cast<util::Milliseconds>(begin + *timeout - now));
+      pause =
+          std::min(pause, std::chrono::duration_cast<util::Milliseconds>(begin + *timeout - now));
     }
     app.runner().wait_for_change(std::max(pause, util::Milliseconds(1)), session.gone());
   }

@@ -113,8 +113,8 @@ json::Value set_paused(App& app, const json::Object& params, bool paused) {
   const bool resumed = schedule.paused && !paused;
   schedule.paused = paused;
   app.catalog().update_schedule(schedule);
-  // What passed while it was paused was not missed: it was not wanted. This is also the way out after a clock that was
-  // far ahead has been corrected: the mark may go back.
+  // What passed while it was paused was not missed: it was not wanted. This is also the way out
+  // after a clock that was far ahead has been corrected: the mark may go back.
   if (resumed) app.catalog().set_handled(schedule.name, app.clock().now());
   schedule = app.catalog().schedule(schedule.name);
   app.wake_scheduler();
@@ -127,8 +127,9 @@ json::Value explain(App& app, const json::Object& params) {
   const std::string name = text(params, "name");
   util::TimePoint anchor = app.clock().now();
   if (name.empty() == cron.empty()) {
-    throw Error(ErrorCode::usage, "name either a schedule or --cron",
-                "for example: dbbackupctl schedule explain --cron '30 2 * * *' --timezone Europe/Berlin");
+    throw Error(
+        ErrorCode::usage, "name either a schedule or --cron",
+        "for example: dbbackupctl schedule explain --cron '30 2 * * *' --timezone Europe/Berlin");
   }
   if (!name.empty()) {
     const catalog::Schedule schedule = app.catalog().schedule(name);
@@ -148,8 +149,8 @@ json::Value explain(App& app, const json::Object& params) {
   for (std::int64_t i = 0; i < count; ++i) {
     const auto fire = schedule::next_after(expression, from, zone, anchor);
     if (!fire) break;
-    fires.push_back(json::Object{
-        {"at", to_json(fire->at)}, {"local", fire->local}, {"reason", fire->reason}});
+    fires.push_back(
+        json::Object{{"at", to_json(fire->at)}, {"local", fire->local}, {"reason", fire->reason}});
     from = fire->at;
   }
   return json::Object{{"schema_version", 1},

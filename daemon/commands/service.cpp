@@ -17,15 +17,15 @@ json::Object daemon_facts(App& app) {
 
 json::Object job_facts(const catalog::JobSummary& job, util::TimePoint now,
                        std::optional<util::TimePoint> next) {
-  json::Object object{{"name", job.name},
-                      {"state", job.last_state ? json::Value(catalog::run_state_name(*job.last_state))
-                                               : json::Value("never run")},
-                      {"last_run", job.last_run.empty() ? json::Value(nullptr)
-                                                        : json::Value(job.last_run)},
-                      {"last_success_at", to_json(job.last_success_at)},
-                      {"age_seconds", nullptr},
-                      {"max_age_seconds", nullptr},
-                      {"next_run_at", to_json(next)}};
+  json::Object object{
+      {"name", job.name},
+      {"state", job.last_state ? json::Value(catalog::run_state_name(*job.last_state))
+                               : json::Value("never run")},
+      {"last_run", job.last_run.empty() ? json::Value(nullptr) : json::Value(job.last_run)},
+      {"last_success_at", to_json(job.last_success_at)},
+      {"age_seconds", nullptr},
+      {"max_age_seconds", nullptr},
+      {"next_run_at", to_json(next)}};
   if (job.last_success_at) {
     object["age_seconds"] = static_cast<double>((now - *job.last_success_at).count()) / 1000.0;
   }
@@ -58,8 +58,8 @@ json::Value status(App& app) {
   const auto next_runs = app.scheduler().next_runs_by_job();
   for (const catalog::JobSummary& job : app.catalog().job_summaries()) {
     const auto next = next_runs.find(job.name);
-    jobs.push_back(job_facts(job, now, next == next_runs.end() ? std::nullopt
-                                                               : std::optional(next->second)));
+    jobs.push_back(
+        job_facts(job, now, next == next_runs.end() ? std::nullopt : std::optional(next->second)));
   }
   json::Array repositories;
   for (const auto& usage : app.catalog().repository_usage()) {

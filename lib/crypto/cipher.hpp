@@ -5,7 +5,8 @@
 //   stretch        Argon2id, for passphrases only
 //
 // Threads: pure functions, safe from any thread after initialise(), which every entry point calls.
-// Errors: Opening returns empty rather than throwing: only the caller knows the name of what is damaged.
+// Errors: Opening returns empty rather than throwing: only the caller knows the name of what is
+// damaged.
 #pragma once
 
 #include <array>
@@ -27,17 +28,20 @@ Secret random_key();  // 32 bytes
 // Appends nonce, ciphertext and tag of `plain` to `out`. `associated` is authenticated, not stored.
 void seal(const Secret& key, util::ByteView plain, util::ByteView associated, util::Bytes& out);
 util::Bytes seal(const Secret& key, util::ByteView plain, util::ByteView associated);
-// Empty when `sealed` was not made with this key and associated data, or was changed by a single bit.
-std::optional<util::Bytes> open(const Secret& key, util::ByteView sealed, util::ByteView associated);
+// Empty when `sealed` was not made with this key and associated data, or was changed by a single
+// bit.
+std::optional<util::Bytes> open(const Secret& key, util::ByteView sealed,
+                                util::ByteView associated);
 // As open(), into a caller's buffer that is resized; false instead of empty. For the hot path.
-bool open_into(const Secret& key, util::ByteView sealed, util::ByteView associated, util::Bytes& plain);
+bool open_into(const Secret& key, util::ByteView sealed, util::ByteView associated,
+               util::Bytes& plain);
 
 Digest keyed_hash(const Secret& key, util::ByteView content);
 Digest plain_hash(util::ByteView content);  // unkeyed BLAKE2b-256
 
-// A fast fingerprint for finding equal content again: Poly1305 as a keyed universal hash. Two different contents of up to 4 MiB
-// share a tag with a probability below 2^-85 as long as nobody who chooses contents knows the key or has seen a tag: tags stay
-// on this machine, beside the key.
+// A fast fingerprint for finding equal content again: Poly1305 as a keyed universal hash. Two
+// different contents of up to 4 MiB share a tag with a probability below 2^-85 as long as nobody
+// who chooses contents knows the key or has seen a tag: tags stay on this machine, beside the key.
 using Tag = std::array<std::uint8_t, 16>;
 Tag secret_tag(const Secret& key, util::ByteView content);
 
@@ -51,8 +55,9 @@ struct StretchCost {
 // Errors: internal, when the memory cannot be had. Shape: salt has 16 bytes.
 Secret stretch(const Secret& passphrase, util::ByteView salt, const StretchCost& cost);
 
-// A key as text that a person can print and type: "dbk1-" and groups of 5 base-32 characters with a checksum, so that a
-// typing error is found before anything is tried with it. parse_printable() ignores case, blanks and dashes.
+// A key as text that a person can print and type: "dbk1-" and groups of 5 base-32 characters with a
+// checksum, so that a typing error is found before anything is tried with it. parse_printable()
+// ignores case, blanks and dashes.
 std::string to_printable_key(const Secret& key);
 std::optional<Secret> parse_printable_key(std::string_view text);
 

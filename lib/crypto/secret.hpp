@@ -10,7 +10,8 @@
 
 namespace dbbackup::crypto {
 
-// Key material or a password. Has no operator<<, no implicit conversion and compares in constant time.
+// Key material or a password. Has no operator<<, no implicit conversion and compares in constant
+// time.
 class Secret {
  public:
   Secret() = default;

@@ -47,9 +47,8 @@ class TableWriter : public engine::RowSink {
     buffer_.clear();
   }
   void note_table(const engine::TableData& table, const std::string& file) {
-    json::Object entry{{"name", table.name},
-                       {"columns", json::from_strings(table.columns)},
-                       {"rows", rows_}};
+    json::Object entry{
+        {"name", table.name}, {"columns", json::from_strings(table.columns)}, {"rows", rows_}};
     if (!file.empty()) entry["file"] = file;
     tables_.push_back(std::move(entry));
     rows_ = 0;

@@ -20,7 +20,8 @@ using util::Error;
 using util::ErrorCode;
 
 namespace {
-// Where an export grows, beside its target: one rename away from its name, gone when it comes to nothing.
+// Where an export grows, beside its target: one rename away from its name, gone when it comes to
+// nothing.
 class Draft {
  public:
   explicit Draft(const fs::path& to) : to_(to), folder_(to.parent_path(), ".tmp-export") {}

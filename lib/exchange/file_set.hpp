@@ -1,7 +1,9 @@
-// Where an export's files go: a folder, a zip or a tar.zst, or nowhere (only their sizes are counted).
+// Where an export's files go: a folder, a zip or a tar.zst, or nowhere (only their sizes are
+// counted).
 //
-// Files are written one after the other, each in pieces of any size. The target appears under its name only with finish(); before
-// that everything is in a temporary folder beside it, which goes away with the object. The folder that the target is in must exist.
+// Files are written one after the other, each in pieces of any size. The target appears under its
+// name only with finish(); before that everything is in a temporary folder beside it, which goes
+// away with the object. The folder that the target is in must exist.
 //
 // Threads: one thread. Errors: io, no_space, permission_denied.
 #pragma once
@@ -26,8 +28,9 @@ class FileSet {
   virtual void finish() = 0;
 };
 
-// A tar archive must name each file's size before its content: such a target is written in two passes, the first of which only
-// counts. That costs reading the artifact twice and saves a temporary copy of the database on disk.
+// A tar archive must name each file's size before its content: such a target is written in two
+// passes, the first of which only counts. That costs reading the artifact twice and saves a
+// temporary copy of the database on disk.
 bool needs_sizes(const std::filesystem::path& to);
 
 class CountingFiles final : public FileSet {

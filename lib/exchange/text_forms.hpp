@@ -9,9 +9,11 @@
 
 namespace dbbackup::exchange {
 
-// Source: RFC 4180. NULL is an empty field; the empty string is "" in quotes; a blob is \x and hexadecimal digits.
+// Source: RFC 4180. NULL is an empty field; the empty string is "" in quotes; a blob is \x and
+// hexadecimal digits.
 void append_csv(const engine::Field& field, std::string& out);
-// Text that is not valid UTF-8 and blobs become {"$hex": "..."}; infinite numbers become {"$real": "Inf"}.
+// Text that is not valid UTF-8 and blobs become {"$hex": "..."}; infinite numbers become {"$real":
+// "Inf"}.
 void append_json(const engine::Field& field, std::string& out);
 // An SQLite literal. Source: sqlite.org/lang_expr.html "Literal Values".
 void append_sql(const engine::Field& field, std::string& out);

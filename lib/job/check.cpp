@@ -34,8 +34,9 @@ void require_sound(Services& services, const std::vector<repository::Damage>& da
   const repository::Damage& first = damage.front();
   std::string message = cat("object ", first.object, " is damaged: ", first.problem);
   if (damage.size() > 1) message += cat(" (and ", damage.size() - 1, " more)");
-  throw util::Error(util::ErrorCode::verification_failed, message,
-                    "'dbbackupctl run show' lists every object and the artifacts that need it; back up again");
+  throw util::Error(
+      util::ErrorCode::verification_failed, message,
+      "'dbbackupctl run show' lists every object and the artifacts that need it; back up again");
 }
 }  // namespace
 

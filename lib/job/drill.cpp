@@ -31,7 +31,8 @@ RunState drill(Services& services, Run& run, const Request& request, util::Task&
   if (request.target.empty()) {
     engine::Settings settings;
     settings.protected_files = services.protected_files;
-    engine = engine::make_scratch_engine(source.reader->engine(), scratch.path().string(), settings);
+    engine =
+        engine::make_scratch_engine(source.reader->engine(), scratch.path().string(), settings);
   } else {
     const catalog::Database target = services.catalog.database(request.target);
     require_restore_allowed(target, services.clock.now());

@@ -15,7 +15,8 @@ std::optional<util::TimePoint> oldest_running_backup(catalog::Catalog& catalog,
                                                      const std::string& repository) {
   std::optional<util::TimePoint> oldest;
   for (const Run& run : catalog.runs({.unfinished = true})) {
-    const bool writes = run.kind == catalog::RunKind::backup || run.kind == catalog::RunKind::import;
+    const bool writes =
+        run.kind == catalog::RunKind::backup || run.kind == catalog::RunKind::import;
     if (!writes || run.repository != repository || !run.started_at) continue;
     if (!oldest || *run.started_at < *oldest) oldest = run.started_at;
   }
@@ -32,8 +33,8 @@ json::Object prune_report(const repository::PruneReport& report) {
 
 RunState prune(Services& services, Run& run, const Request&, util::Task& task) {
   const auto repository = services.repositories.get(run.repository);
-  const repository::PruneReport report = repository->prune(
-      false, oldest_running_backup(services.catalog, run.repository), task);
+  const repository::PruneReport report =
+      repository->prune(false, oldest_running_backup(services.catalog, run.repository), task);
   run.result = json::write(prune_report(report));
   task.info(cat("removed ", report.removed_objects.size(), " objects, freed ",
                 util::format_size(report.removable_bytes), ", kept ",
@@ -43,7 +44,8 @@ RunState prune(Services& services, Run& run, const Request&, util::Task& task) {
 
 RunState rescan(Services& services, Run& run, const Request&, util::Task& task) {
   const auto repository = services.repositories.get(run.repository);
-  // The catalog is asked first: what a backup adds while the store is being listed must not look as if it had vanished.
+  // The catalog is asked first: what a backup adds while the store is being listed must not look as
+  // if it had vanished.
   const std::vector<catalog::Artifact> known =
       services.catalog.artifacts({.repository = run.repository});
   repository->rescan(task);

@@ -11,11 +11,13 @@
 
 namespace dbbackup::job {
 
-// Start of the oldest run that is writing into the repository now; chunks condemned after it must stay.
+// Start of the oldest run that is writing into the repository now; chunks condemned after it must
+// stay.
 std::optional<util::TimePoint> oldest_running_backup(catalog::Catalog& catalog,
                                                      const std::string& repository);
 
-// Adds artifacts to the catalog whose manifests were written by a run that died before it could say so.
+// Adds artifacts to the catalog whose manifests were written by a run that died before it could say
+// so.
 void reconcile(Services& services, const std::string& repository_name);
 
 util::json::Object prune_report(const repository::PruneReport& report);

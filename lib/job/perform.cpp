@@ -6,7 +6,8 @@ namespace dbbackup::job {
 RunState perform(Services& services, Run& run, const Request& request, util::Task& task) {
   using catalog::RunKind;
   if (request.passphrase_lost) {
-    // Going on without it would seal an archive that the passphrase does not open, and say so to nobody.
+    // Going on without it would seal an archive that the passphrase does not open, and say so to
+    // nobody.
     throw util::Error(util::ErrorCode::refused,
                       "the passphrase was forgotten when the daemon restarted; it is never stored",
                       "start the run again");

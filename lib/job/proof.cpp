@@ -21,8 +21,8 @@ std::vector<Difference> compare_proof(const std::vector<repository::TableProof>&
     }
     const repository::RowHash& hash = it->second->hash;
     if (hash.rows() != proof.hash.rows()) {
-      differences.push_back({proof.name, util::cat("has ", hash.rows(), " rows instead of ",
-                                                   proof.hash.rows())});
+      differences.push_back(
+          {proof.name, util::cat("has ", hash.rows(), " rows instead of ", proof.hash.rows())});
     } else if (!(hash == proof.hash)) {
       differences.push_back({proof.name, util::cat("has other content (hash ", hash.hex(),
                                                    " instead of ", proof.hash.hex(), ")")});

@@ -13,8 +13,8 @@ struct Difference {
   std::string what;  // "is missing", "has 9 rows instead of 10", "has other content"
 };
 
-// Tables of `actual` that `expected` does not know are differences too, unless `only_expected` is set (restores of chosen
-// tables and appends into a database that held others).
+// Tables of `actual` that `expected` does not know are differences too, unless `only_expected` is
+// set (restores of chosen tables and appends into a database that held others).
 std::vector<Difference> compare_proof(const std::vector<repository::TableProof>& expected,
                                       const std::vector<repository::TableProof>& actual,
                                       bool only_expected = false);

@@ -69,7 +69,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   std::optional<std::string> recovery_key;
   std::shared_ptr<repository::Repository> opened;
   if (repository::Repository::exists(*store)) {
-    // The index file is named after the repository's id, which only opening tells: open with a name from the catalog's.
+    // The index file is named after the repository's id, which only opening tells: open with a name
+    // from the catalog's.
     const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
     if (take_over) {
       // Only whoever holds a key may: open it for reading first.
@@ -82,8 +83,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
           unlock, reading, clock_);
       repository::Repository::take_over(*store, options_.daemon_id, clock_);
     }
-    opened = repository::Repository::open(std::move(store), unlock, settings("adding-" + record.name),
-                                          clock_);
+    opened = repository::Repository::open(std::move(store), unlock,
+                                          settings("adding-" + record.name), clock_);
     for (const catalog::Repository& known : catalog_.repositories()) {
       if (known.repository_id == opened->id()) {
         throw Error(ErrorCode::already_exists,
@@ -95,8 +96,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
     opened.reset();
     std::error_code ignored;
     for (const char* suffix : {"", "-wal", "-shm"}) {
-      std::filesystem::remove(
-          options_.index_folder / ("adding-" + record.name + ".db" + suffix), ignored);
+      std::filesystem::remove(options_.index_folder / ("adding-" + record.name + ".db" + suffix),
+                              ignored);
     }
   } else {
     const repository::Created created =
@@ -110,9 +111,9 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
 
 void Repositories::take_over(const std::string& name) {
   const catalog::Repository record = catalog_.repository(name);
-  const auto store = storage::open_store(
-      record.url, store_options(record.options, catalog_.secret_options(name)),
-      storage::StoreMode::existing);
+  const auto store =
+      storage::open_store(record.url, store_options(record.options, catalog_.secret_options(name)),
+                          storage::StoreMode::existing);
   repository::Repository::take_over(*store, options_.daemon_id, clock_);
   forget(name);
 }

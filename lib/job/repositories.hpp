@@ -1,6 +1,8 @@
-// The open repositories of this daemon, by catalog name: opened at first use with the daemon's key, kept open, shared by runs.
+// The open repositories of this daemon, by catalog name: opened at first use with the daemon's key,
+// kept open, shared by runs.
 //
-// Threads: safe from any thread. Owns: the repositories and with them their leases and local indexes.
+// Threads: safe from any thread. Owns: the repositories and with them their leases and local
+// indexes.
 #pragma once
 
 #include <filesystem>
@@ -27,12 +29,13 @@ class Repositories {
   Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
                const util::Clock& clock);
 
-  // Errors: not_found; conflict when another daemon owns it; not_authorised when this daemon's key opens none of its slots.
+  // Errors: not_found; conflict when another daemon owns it; not_authorised when this daemon's key
+  // opens none of its slots.
   std::shared_ptr<repository::Repository> get(const std::string& name);
 
-  // Adds `record` to the catalog. An empty store becomes a new repository, whose recovery key is returned for the one
-  // time it can be shown; a store that holds one is opened with the daemon's key or `passphrase` (then this daemon's key gets
-  // a slot of its own) and returns nothing.
+  // Adds `record` to the catalog. An empty store becomes a new repository, whose recovery key is
+  // returned for the one time it can be shown; a store that holds one is opened with the daemon's
+  // key or `passphrase` (then this daemon's key gets a slot of its own) and returns nothing.
   std::optional<std::string> add(catalog::Repository record, const catalog::Options& secret_options,
                                  const crypto::Secret& passphrase, bool take_over = false);
   // Makes this daemon the owner of a repository whose former owner is gone for good.

@@ -1,5 +1,5 @@
-// What a run was asked to do, beyond the columns of the run itself. Stored as JSON with the run, so that a queued run survives a
-// restart; the passphrase is the one thing that is never stored.
+// What a run was asked to do, beyond the columns of the run itself. Stored as JSON with the run, so
+// that a queued run survives a restart; the passphrase is the one thing that is never stored.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@
 namespace dbbackup::job {
 
 struct Request {
-  engine::Scope scope;             // backup, restore, export
-  std::string mode = "create";     // restore
-  bool integrity_check = true;     // restore
-  std::string target;              // restore: database name; drill: scratch database, empty = own scratch space
-  std::string file;                // restore --file, import: the archive; export: where to
-  std::string format;              // export
+  engine::Scope scope;          // backup, restore, export
+  std::string mode = "create";  // restore
+  bool integrity_check = true;  // restore
+  std::string target;  // restore: database name; drill: scratch database, empty = own scratch space
+  std::string file;    // restore --file, import: the archive; export: where to
+  std::string format;  // export
   std::int64_t read_percent = 0;   // check
   crypto::Secret passphrase = {};  // archives; never stored
   bool passphrase_lost = false;    // one was given, and a restart has forgotten it

@@ -82,7 +82,8 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
   run.warnings = result.warnings;
 
   if (append) {
-    // The target held rows of its own: equality is not to be expected, the engine has counted what it inserted.
+    // The target held rows of its own: equality is not to be expected, the engine has counted what
+    // it inserted.
     task.info("appended; content hashes are not compared in this mode");
     return RunState::succeeded;
   }
@@ -90,9 +91,11 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
       proof_of_scope(source.reader->summary().proof, result.fingerprint, wanted.scope.everything());
   require_equal(compare_proof(expected, result.fingerprint, !wanted.scope.everything()),
                 cat("database ", target.name));
-  task.info(cat("restored: all ", expected.size(), " row counts and content hashes equal the proof"));
+  task.info(
+      cat("restored: all ", expected.size(), " row counts and content hashes equal the proof"));
   if (source.artifact && wanted.scope.everything() && wanted.integrity_check) {
-    services.catalog.set_artifact_state(source.artifact->id, catalog::ArtifactState::proved, run.id);
+    services.catalog.set_artifact_state(source.artifact->id, catalog::ArtifactState::proved,
+                                        run.id);
   }
   return RunState::succeeded;
 }

@@ -24,7 +24,8 @@ Source open_source(Services& services, const std::string& artifact_id, const Req
 
 engine::RestoreRequest restore_request(const Request& request);
 
-// The guards of interface.md "Restore guards" that need only the catalog. Errors: refused, with the way out as hint.
+// The guards of interface.md "Restore guards" that need only the catalog. Errors: refused, with the
+// way out as hint.
 void require_restore_allowed(const catalog::Database& database, util::TimePoint now);
 void require_same_engine(const repository::ArtifactReader& reader, const catalog::Database& target);
 

@@ -183,7 +183,8 @@ void Runner::finish(Live& live, RunState state, const std::optional<Error>& erro
     services_.log.error(cat("cannot record the end of a run: ", util::current_error().message()),
                         fields);
   }
-  const std::string text = cat(catalog::run_kind_name(run.kind), " ", catalog::run_state_name(state));
+  const std::string text =
+      cat(catalog::run_kind_name(run.kind), " ", catalog::run_state_name(state));
   if (error && state == RunState::failed) {
     services_.log.error(cat(text, ": ", error->message()), fields);
   } else {

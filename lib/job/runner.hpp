@@ -1,8 +1,10 @@
-// The Runner takes runs, queues them fairly, executes them on the job pool, and ends every one of them in the catalog.
+// The Runner takes runs, queues them fairly, executes them on the job pool, and ends every one of
+// them in the catalog.
 //
-// A run is in the catalog before it is in the queue, so a crash at any instant leaves a row that the next start finds: queued
-// ones are resumed, running ones were interrupted. Two runs that must not overlap share a lane (one job, one restore
-// target, one repository being pruned); the later one waits while others pass it.
+// A run is in the catalog before it is in the queue, so a crash at any instant leaves a row that
+// the next start finds: queued ones are resumed, running ones were interrupted. Two runs that must
+// not overlap share a lane (one job, one restore target, one repository being pruned); the later
+// one waits while others pass it.
 //
 // Threads: all members are safe from any thread.
 // Owns: the live state of queued and running runs. Requires: services outlive it.
@@ -32,8 +34,9 @@ class Runner {
   Runner(Services& services, Post post, std::size_t runs_at_once);
   ~Runner();
 
-  // Fills in id, queued_at and state, writes the run to the catalog and queues it. `fired_at` is set for runs that a schedule
-  // started: the catalog then notes in the same transaction that this instant was dealt with.
+  // Fills in id, queued_at and state, writes the run to the catalog and queues it. `fired_at` is
+  // set for runs that a schedule started: the catalog then notes in the same transaction that this
+  // instant was dealt with.
   Run submit(Run run, const Request& request, std::optional<util::TimePoint> fired_at = {});
   // Queues again what an earlier process left in state queued.
   void resume(const Run& run);

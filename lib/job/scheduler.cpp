@@ -32,11 +32,12 @@ Request request_of_job(const catalog::Job& job, unsigned default_parallel) {
 }
 
 schedule::Timing make_timing(const catalog::Schedule& record) {
-  return {.expression = schedule::CronExpression::parse(record.cron),
-          .zone = schedule::TimeZone::load(record.timezone),
-          .created_at = record.created,
-          .jitter = schedule::stable_jitter(record.name, record.jitter.value_or(util::Milliseconds(0))),
-          .catch_up = record.catch_up ? schedule::CatchUp::once : schedule::CatchUp::skip};
+  return {
+      .expression = schedule::CronExpression::parse(record.cron),
+      .zone = schedule::TimeZone::load(record.timezone),
+      .created_at = record.created,
+      .jitter = schedule::stable_jitter(record.name, record.jitter.value_or(util::Milliseconds(0))),
+      .catch_up = record.catch_up ? schedule::CatchUp::once : schedule::CatchUp::skip};
 }
 
 Scheduler::Scheduler(Services& services, Runner& runner) : services_(services), runner_(runner) {}
@@ -118,14 +119,16 @@ std::vector<Run> Scheduler::look(std::optional<util::TimePoint>& wake) {
       const schedule::Decision decision = schedule::decide(timing_of(schedule), handled, now);
       if (decision.clock_behind > kLongestSleep) {
         services_.log.warn(cat("the clock is ", util::format_duration(decision.clock_behind),
-                               " behind this schedule's last run; it waits until the clock has caught up, or until it is "
+                               " behind this schedule's last run; it waits until the clock has "
+                               "caught up, or until it is "
                                "paused and resumed"),
                            {{"schedule", schedule.name}});
       }
       if (decision.run) {
         if (decision.missed > 0) {
-          services_.log.warn(cat(decision.missed, " earlier fire times were missed; one run stands for all"),
-                             {{"schedule", schedule.name}});
+          services_.log.warn(
+              cat(decision.missed, " earlier fire times were missed; one run stands for all"),
+              {{"schedule", schedule.name}});
         }
         runs.push_back(start(schedule, decision.handled));
       } else if (decision.handled != handled) {
@@ -139,7 +142,8 @@ std::vector<Run> Scheduler::look(std::optional<util::TimePoint>& wake) {
         }
       }
     } catch (const Error& error) {
-      // One schedule that cannot be served must not stop the others; it is tried again at the next look.
+      // One schedule that cannot be served must not stop the others; it is tried again at the next
+      // look.
       services_.log.error(cat("schedule cannot be served: ", error.message()),
                           {{"schedule", schedule.name}});
     }

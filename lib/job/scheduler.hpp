@@ -1,8 +1,10 @@
-// From schedules to runs: looks at every schedule of the catalog, starts what is due, and says when to look again.
+// From schedules to runs: looks at every schedule of the catalog, starts what is due, and says when
+// to look again.
 //
-// All decisions about time are schedule::decide()'s; this class loads, asks, and acts. It never waits: the daemon's timer calls
-// tick() when the returned delay is over, and whenever schedules change. The delay is capped, so that a clock that is
-// set, or a machine that was suspended, is noticed within a minute.
+// All decisions about time are schedule::decide()'s; this class loads, asks, and acts. It never
+// waits: the daemon's timer calls tick() when the returned delay is over, and whenever schedules
+// change. The delay is capped, so that a clock that is set, or a machine that was suspended, is
+// noticed within a minute.
 //
 // Threads: safe from any thread. Requires: services and runner outlive it.
 #pragma once
@@ -42,14 +44,15 @@ class Scheduler {
   // Starts a run of this schedule at once, beside its times.
   Run fire_now(const catalog::Schedule& schedule);
 
-  // The next time a run of this schedule may start, jitter included; empty when paused, and when its time zone
-  // or expression cannot be used any more.
+  // The next time a run of this schedule may start, jitter included; empty when paused, and when
+  // its time zone or expression cannot be used any more.
   std::optional<util::TimePoint> next_run(const catalog::Schedule& schedule) const;
   // As of the last tick.
   std::map<std::string, util::TimePoint> next_runs_by_job() const;
   std::optional<util::TimePoint> next_run_of_job(const std::string& job) const;
 
-  // How late the timer is: 0 while it sleeps, growing when nobody calls tick() although something is due.
+  // How late the timer is: 0 while it sleeps, growing when nobody calls tick() although something
+  // is due.
   double lag_seconds() const;
 
  private:

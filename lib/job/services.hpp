@@ -1,5 +1,5 @@
-// What every verb may use. The daemon owns all of it and hands it down; nothing here is created by this room but the open
-// repositories.
+// What every verb may use. The daemon owns all of it and hands it down; nothing here is created by
+// this room but the open repositories.
 #pragma once
 
 #include <filesystem>
@@ -26,7 +26,8 @@ struct Services {
   unsigned parallel = 2;                     // reader workers where a job does not say
   std::string host;                          // for artifact names
 
-  // The engine behind a database of the catalog; fetches the stored password when the engine asks for it.
+  // The engine behind a database of the catalog; fetches the stored password when the engine asks
+  // for it.
   std::unique_ptr<engine::Engine> engine_for(const catalog::Database& database) const;
   engine::Settings engine_settings(const catalog::Database& database) const;
 };

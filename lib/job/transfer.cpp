@@ -49,8 +49,8 @@ RunState export_artifact(Services& services, Run& run, const Request& request, u
     const auto tables = engine::open_tables(*source.reader);
     const exchange::ExportResult result = exchange::export_tables(
         *tables, {*format, to, request.scope, metadata(*source.artifact)}, task);
-    run.result = json::write(json::Object{
-        {"tables", result.tables}, {"rows", result.rows}, {"bytes", result.bytes}});
+    run.result = json::write(
+        json::Object{{"tables", result.tables}, {"rows", result.rows}, {"bytes", result.bytes}});
   } else {
     throw Error(ErrorCode::usage, cat("unknown export format '", request.format, "'"),
                 "use csv, json, sql, native or archive");

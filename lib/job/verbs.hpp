@@ -1,8 +1,10 @@
-// The verbs of the product, each as straight prose in a file of its own. A verb works on one run: it reads what was asked from
-// run.request, tells its progress to the task, fills in run.artifact, run.warnings and run.result, and returns
-// how it ended. Whatever it throws becomes the run's error.
+// The verbs of the product, each as straight prose in a file of its own. A verb works on one run:
+// it reads what was asked from run.request, tells its progress to the task, fills in run.artifact,
+// run.warnings and run.result, and returns how it ended. Whatever it throws becomes the run's
+// error.
 //
-// Threads: a verb runs on one thread of the job pool; workers inside engines and repositories are joined before it returns.
+// Threads: a verb runs on one thread of the job pool; workers inside engines and repositories are
+// joined before it returns.
 #pragma once
 
 #include <string>
@@ -19,7 +21,8 @@ using catalog::RunState;
 
 RunState back_up(Services& services, Run& run, const Request& request, util::Task& task);
 RunState restore(Services& services, Run& run, const Request& request, util::Task& task);
-// Restores to scratch and compares with the proof; a difference is verification_failed and names the tables.
+// Restores to scratch and compares with the proof; a difference is verification_failed and names
+// the tables.
 RunState drill(Services& services, Run& run, const Request& request, util::Task& task);
 // Reads and authenticates everything one artifact needs.
 RunState verify(Services& services, Run& run, const Request& request, util::Task& task);

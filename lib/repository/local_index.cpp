@@ -240,7 +240,8 @@ void LocalIndex::remove_segment(const std::string& name) {
 void LocalIndex::clear() {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);
-  connection_->execute("DELETE FROM chunks; DELETE FROM packs; DELETE FROM segments; DELETE FROM tags");
+  connection_->execute(
+      "DELETE FROM chunks; DELETE FROM packs; DELETE FROM segments; DELETE FROM tags");
   transaction.commit();
 }
 

@@ -49,7 +49,8 @@ class LocalIndex {
   // Whether a new artifact may rely on this chunk.
   bool holds(const ChunkId& id);
 
-  // A chunk with this tag that a new artifact may rely on: what saves hashing content that has not changed.
+  // A chunk with this tag that a new artifact may rely on: what saves hashing content that has not
+  // changed.
   std::optional<ChunkId> find_by_tag(const crypto::Tag& tag);
   void remember_tags(const std::vector<std::pair<crypto::Tag, ChunkId>>& tags);
 

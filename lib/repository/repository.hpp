@@ -121,7 +121,8 @@ class Repository {
   virtual const std::string& id() const = 0;
   virtual storage::ObjectStore& store() = 0;
 
-  // Writing. `task` must outlive the writer; its stop token abandons. Progress is the engine's to tell.
+  // Writing. `task` must outlive the writer; its stop token abandons. Progress is the engine's to
+  // tell.
   virtual std::unique_ptr<ArtifactWriter> begin(const ArtifactIdentity& identity,
                                                 util::Task& task) = 0;
   // Makes the artifact durable and visible. The writer is spent.

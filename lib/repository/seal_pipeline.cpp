@@ -197,7 +197,8 @@ void SealPipeline::process(Item& item) {
   item.to->set(item.slot, item.turn, {*id, static_cast<std::uint32_t>(item.plain.size())});
 }
 
-// A tag may be remembered before its chunk is durable: find_by_tag() answers only chunks that are in the index.
+// A tag may be remembered before its chunk is durable: find_by_tag() answers only chunks that are
+// in the index.
 void SealPipeline::note_tag(const crypto::Tag& tag, const ChunkId& id) {
   std::vector<std::pair<crypto::Tag, ChunkId>> full;
   {

@@ -3,9 +3,9 @@
 //   submit() -> bounded queue -> workers (hash, look up, compress, seal) -> pack being filled ->
 //   uploader
 //
-// A chunk that the repository has already costs a tag and one look-up, or its hash and another when the tag is not known. Of equal new chunks in
-// flight one is stored: the worker that claims the id first. A pack enters the local index when it
-// is durable, and its claims end there.
+// A chunk that the repository has already costs a tag and one look-up, or its hash and another when
+// the tag is not known. Of equal new chunks in flight one is stored: the worker that claims the id
+// first. A pack enters the local index when it is durable, and its claims end there.
 //
 // Memory: a quarter of the budget each for queued chunks, the pack being filled, the one waiting
 // and the one being put; all of them block the one before when they are full, which is how a slow

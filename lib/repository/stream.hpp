@@ -96,7 +96,7 @@ struct Summary {
   std::string server_version;
   std::string consistency_kind;      // "snapshot", "locked", "none", ...
   std::string consistency_position;  // engine's own words: LSN, GTID, change counter
-  std::uint64_t rows = 0;  // of the tables, as their users count them
+  std::uint64_t rows = 0;            // of the tables, as their users count them
   std::vector<TableProof> proof;
   std::vector<std::pair<std::string, std::string>> skipped;  // name, reason
   std::vector<std::string> warnings;

@@ -116,7 +116,8 @@ std::vector<Entry> read_folder(const std::string& path) {
 
 class LocalStore final : public ObjectStore {
  public:
-  // A copy of a store made for reading may lack the temporary folder: then the root alone is its mark.
+  // A copy of a store made for reading may lack the temporary folder: then the root alone is its
+  // mark.
   LocalStore(std::string root, StoreMode mode)
       : root_(std::move(root)),
         temporary_(root_ + "/.tmp"),

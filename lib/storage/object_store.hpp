@@ -1,17 +1,21 @@
-// A place for immutable objects under slash-separated keys: the only thing a repository knows of disks and clouds.
+// A place for immutable objects under slash-separated keys: the only thing a repository knows of
+// disks and clouds.
 //
 // What every store guarantees (tests/contract/object_store_contract checks each line):
-//   - put() makes an object visible whole or not at all, and it is durable when put() returns; putting the same bytes again
+//   - put() makes an object visible whole or not at all, and it is durable when put() returns;
+//   putting the same bytes again
 //     is fine; putting other bytes under an existing key replaces them atomically.
 //   - put_new() creates or reports that the key exists; of two callers at once exactly one creates.
 //   - get() after put() sees what was put; stat() and list() agree with it.
-//   - remove() of an absent key is fine. list() may show objects in any order and does not show half-written ones.
-//   - Keys are made of [a-z0-9._-] segments joined by '/', none of which begins with a dot; anything else is refused
+//   - remove() of an absent key is fine. list() may show objects in any order and does not show
+//   half-written ones.
+//   - Keys are made of [a-z0-9._-] segments joined by '/', none of which begins with a dot;
+//   anything else is refused
 //     (internal). A key is never also the folder of another key.
 //
 // Threads: all members are safe from any thread.
-// Errors: not_found (get of an absent key), permission_denied, no_space, unavailable, io, cancelled; messages name the store
-// and the key, never a secret.
+// Errors: not_found (get of an absent key), permission_denied, no_space, unavailable, io,
+// cancelled; messages name the store and the key, never a secret.
 #pragma once
 
 #include <functional>
@@ -34,7 +38,8 @@ struct ObjectInfo {
   util::TimePoint modified;
 };
 
-// Half-open range of bytes; one that ends behind the object is an error (io): the object is shorter than promised.
+// Half-open range of bytes; one that ends behind the object is an error (io): the object is shorter
+// than promised.
 struct Range {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
@@ -50,7 +55,8 @@ class ObjectStore {
   virtual ~ObjectStore() = default;
 
   virtual void put(const std::string& key, util::ByteView content, std::stop_token stop = {}) = 0;
-  virtual bool put_new(const std::string& key, util::ByteView content, std::stop_token stop = {}) = 0;
+  virtual bool put_new(const std::string& key, util::ByteView content,
+                       std::stop_token stop = {}) = 0;
   virtual util::Bytes get(const std::string& key, std::optional<Range> range = {},
                           std::stop_token stop = {}) = 0;
   virtual std::optional<ObjectInfo> stat(const std::string& key, std::stop_token stop = {}) = 0;
@@ -67,8 +73,8 @@ class ObjectStore {
 // Errors: internal, when `key` is not one a store accepts.
 void check_key(const std::string& key);
 
-// What opening a store may do to it. An existing store that is not where it was (an unmounted disk) must never be taken for
-// an empty one, so only whoever makes a new repository asks for `create`.
+// What opening a store may do to it. An existing store that is not where it was (an unmounted disk)
+// must never be taken for an empty one, so only whoever makes a new repository asks for `create`.
 enum class StoreMode {
   create,    // makes what is missing and proves that it is writable
   existing,  // unavailable when it is not there
@@ -83,11 +89,13 @@ std::unique_ptr<ObjectStore> open_local_store(const std::string& folder,
 std::unique_ptr<ObjectStore> open_memory_store();
 
 // By storage URL (interface.md "Storage URLs"). This build knows file:///path.
-// Errors: usage for a malformed URL, unsupported (with the list of known schemes) for another scheme.
+// Errors: usage for a malformed URL, unsupported (with the list of known schemes) for another
+// scheme.
 using StoreOptions = std::vector<std::pair<std::string, std::string>>;
 std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptions& options,
                                         StoreMode mode);
-// What open_store() would say about the URL and the names of the options, without touching anything.
+// What open_store() would say about the URL and the names of the options, without touching
+// anything.
 void check_store_url(const std::string& url, const StoreOptions& options);
 
 }  // namespace dbbackup::storage

@@ -1,5 +1,5 @@
-// A queue with a fixed capacity between threads: a full queue blocks the producer, which is how back-pressure travels
-// from a slow store to a fast database.
+// A queue with a fixed capacity between threads: a full queue blocks the producer, which is how
+// back-pressure travels from a slow store to a fast database.
 //
 // Threads: all members are safe from any thread.
 #pragma once

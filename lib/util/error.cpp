@@ -9,8 +9,9 @@
 namespace dbbackup::util {
 
 namespace {
-// Exit statuses follow interface.md "Exit codes". Wire codes: -32602 is JSON-RPC's "invalid params", the rest lie in the
-// range the specification leaves to applications (section 5.1: -32000 to -32099).
+// Exit statuses follow interface.md "Exit codes". Wire codes: -32602 is JSON-RPC's "invalid
+// params", the rest lie in the range the specification leaves to applications (section 5.1: -32000
+// to -32099).
 constexpr std::array kTable{
     ErrorTraits{ErrorCode::usage, "usage", 64, -32602, false},
     ErrorTraits{ErrorCode::config_invalid, "config_invalid", 78, -32001, false},

@@ -1,8 +1,9 @@
 // The one exception type of the product and its closed table of codes.
 //
-// Every failure a user can see is an Error: `message` is one lower-case line that names the object, `hint` says what
-// to do about it (or is empty). The code fixes three things at once, so that they can never disagree: the client's exit
-// status, the JSON-RPC error code on the wire, and whether trying the same thing again makes sense.
+// Every failure a user can see is an Error: `message` is one lower-case line that names the object,
+// `hint` says what to do about it (or is empty). The code fixes three things at once, so that they
+// can never disagree: the client's exit status, the JSON-RPC error code on the wire, and whether
+// trying the same thing again makes sense.
 #pragma once
 
 #include <exception>
@@ -56,7 +57,8 @@ class Error : public std::exception {
   const std::string& message() const noexcept { return message_; }
   const std::string& hint() const noexcept { return hint_; }
 
-  // Puts `context` and ": " in front of the message. To be used as `throw error.with_context("reading x")`.
+  // Puts `context` and ": " in front of the message. To be used as `throw
+  // error.with_context("reading x")`.
   Error with_context(std::string_view context) const;
   Error with_hint(std::string hint) const;
 
@@ -66,11 +68,12 @@ class Error : public std::exception {
   std::string hint_;
 };
 
-// An Error for a failed system call: maps errno to a code (ENOSPC, EACCES, EROFS, ENOENT, ...) and adds the hint that
-// belongs to it. `what` names the object, for example "cannot create /x/y".
+// An Error for a failed system call: maps errno to a code (ENOSPC, EACCES, EROFS, ENOENT, ...) and
+// adds the hint that belongs to it. `what` names the object, for example "cannot create /x/y".
 Error system_error(std::string_view what, int error_number);
 
-// The exception in flight as an Error; anything foreign becomes `internal`. Requires: called inside a catch block.
+// The exception in flight as an Error; anything foreign becomes `internal`. Requires: called inside
+// a catch block.
 Error current_error();
 
 }  // namespace dbbackup::util

@@ -28,7 +28,8 @@ void write_all(int fd, ByteView content, std::string_view what) {
 namespace {
 // Writes `content` to a new temporary file beside `path`, durable, and returns its name.
 fs::path write_temporary(const fs::path& path, ByteView content) {
-  std::string name = (path.parent_path() / (".tmp-" + path.filename().string() + "-XXXXXX")).string();
+  std::string name =
+      (path.parent_path() / (".tmp-" + path.filename().string() + "-XXXXXX")).string();
   UniqueFd fd(::mkostemp(name.data(), O_CLOEXEC));
   if (!fd.valid()) throw system_error(cat("cannot create ", path.string()), errno);
   try {
@@ -89,7 +90,8 @@ std::optional<Bytes> read_file(const fs::path& path, std::uint64_t limit) {
     if (got == 0) return content;
     content.insert(content.end(), buffer, buffer + got);
     if (content.size() > limit) {
-      throw Error(ErrorCode::io, cat("cannot read ", path.string(), ": larger than ", limit, " bytes"));
+      throw Error(ErrorCode::io,
+                  cat("cannot read ", path.string(), ": larger than ", limit, " bytes"));
     }
   }
 }

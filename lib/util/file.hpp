@@ -1,7 +1,7 @@
 // Files written so that a crash leaves either the old content or the new, and read whole.
 //
-// The order is the one that survives power loss on ext4, xfs and btrfs alike: write a temporary file in the same folder,
-// fsync it, rename it over the name, fsync the folder.
+// The order is the one that survives power loss on ext4, xfs and btrfs alike: write a temporary
+// file in the same folder, fsync it, rename it over the name, fsync the folder.
 //
 // Errors: util::Error from system_error(), naming the path.
 #pragma once
@@ -30,7 +30,8 @@ void create_private_folder(const std::filesystem::path& path);
 
 void fsync_folder(const std::filesystem::path& path);
 
-// Opens and takes an exclusive flock; empty when another process holds it. The lock lives as long as the descriptor.
+// Opens and takes an exclusive flock; empty when another process holds it. The lock lives as long
+// as the descriptor.
 std::optional<UniqueFd> try_lock_file(const std::filesystem::path& path);
 
 // Writes everything, also over short writes and EINTR.

@@ -16,7 +16,8 @@ Value parse(std::string_view text) {
   boost::json::error_code error;
   const std::size_t read = parser.write_some(text.data(), text.size(), error);
   if (!error) parser.finish(error);
-  if (error) throw Error(ErrorCode::usage, cat("not valid JSON near byte ", read, ": ", error.message()));
+  if (error)
+    throw Error(ErrorCode::usage, cat("not valid JSON near byte ", read, ": ", error.message()));
   if (!trim(text.substr(read)).empty()) {
     throw Error(ErrorCode::usage, cat("not valid JSON near byte ", read, ": text after the value"));
   }

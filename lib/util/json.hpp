@@ -1,7 +1,8 @@
 // The one JSON value type of the product (Boost.JSON behind a namespace of ours).
 //
-// design.md gives Boost.JSON to `control`; it lives here because manifests, catalog columns and the wire all need the same
-// value type and `control` may not be used by them. Nobody else includes <boost/json...>; the layout test checks it.
+// design.md gives Boost.JSON to `control`; it lives here because manifests, catalog columns and the
+// wire all need the same value type and `control` may not be used by them. Nobody else includes
+// <boost/json...>; the layout test checks it.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -20,7 +21,8 @@ using Value = boost::json::value;
 using Object = boost::json::object;
 using Array = boost::json::array;
 
-// Errors: usage, with the position, for text that is not one JSON value or is nested deeper than 32.
+// Errors: usage, with the position, for text that is not one JSON value or is nested deeper
+// than 32.
 Value parse(std::string_view text);
 // One line, no blanks; objects keep the order in which they were filled.
 std::string write(const Value& value);

@@ -1,7 +1,7 @@
 #include "util/kill_point.hpp"
 
-#include <csignal>
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 

@@ -1,5 +1,5 @@
-// The log facade: lines with a severity and a few named fields (run=..., job=...), to stderr or to a sink the caller
-// brings (the daemon brings journald's). spdlog stays behind it.
+// The log facade: lines with a severity and a few named fields (run=..., job=...), to stderr or to
+// a sink the caller brings (the daemon brings journald's). spdlog stays behind it.
 //
 // Secrets never get here: callers pass names and ids, not URLs with credentials.
 // Threads: safe from any thread.
@@ -23,8 +23,8 @@ class Logger {
  public:
   using Sink = std::function<void(Severity, std::string_view message, const LogFields&)>;
 
-  // Lines on stderr: with time stamps on a terminal or in a file; with systemd's `<N>` level prefixes
-  // (Source: sd-daemon(3)) when `systemd_prefix` is set.
+  // Lines on stderr: with time stamps on a terminal or in a file; with systemd's `<N>` level
+  // prefixes (Source: sd-daemon(3)) when `systemd_prefix` is set.
   static Logger to_stderr(bool systemd_prefix);
   static Logger to_sink(Sink sink);
   static Logger to_nowhere();

@@ -1,5 +1,6 @@
-// What a long piece of work carries with it: a way to be stopped, numbers that tell how far it is, and a place for the
-// lines it wants to tell its user. The work polls or subscribes to the stop token; it never knows who asked.
+// What a long piece of work carries with it: a way to be stopped, numbers that tell how far it is,
+// and a place for the lines it wants to tell its user. The work polls or subscribes to the stop
+// token; it never knows who asked.
 //
 // Threads: Progress and Task may be used from every worker of one piece of work at once.
 #pragma once

@@ -60,18 +60,26 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (status != std::errc()) return std::nullopt;
-  const std::string unit =
-      to_lower(trim(text.substr(static_cast<std::size_t>(end - text.data()))));
+  const std::string unit = to_lower(trim(text.substr(static_cast<std::size_t>(end - text.data()))));
   std::uint64_t factor = 0;
-  if (unit.empty() || unit == "b") factor = 1;
-  else if (unit == "kib" || unit == "k") factor = 1ULL << 10U;
-  else if (unit == "mib" || unit == "m") factor = 1ULL << 20U;
-  else if (unit == "gib" || unit == "g") factor = 1ULL << 30U;
-  else if (unit == "tib" || unit == "t") factor = 1ULL << 40U;
-  else if (unit == "kb") factor = 1000ULL;
-  else if (unit == "mb") factor = 1000ULL * 1000;
-  else if (unit == "gb") factor = 1000ULL * 1000 * 1000;
-  else if (unit == "tb") factor = 1000ULL * 1000 * 1000 * 1000;
+  if (unit.empty() || unit == "b")
+    factor = 1;
+  else if (unit == "kib" || unit == "k")
+    factor = 1ULL << 10U;
+  else if (unit == "mib" || unit == "m")
+    factor = 1ULL << 20U;
+  else if (unit == "gib" || unit == "g")
+    factor = 1ULL << 30U;
+  else if (unit == "tib" || unit == "t")
+    factor = 1ULL << 40U;
+  else if (unit == "kb")
+    factor = 1000ULL;
+  else if (unit == "mb")
+    factor = 1000ULL * 1000;
+  else if (unit == "gb")
+    factor = 1000ULL * 1000 * 1000;
+  else if (unit == "tb")
+    factor = 1000ULL * 1000 * 1000 * 1000;
   if (factor == 0 || value > UINT64_MAX / factor) return std::nullopt;
   return value * factor;
 }
@@ -90,7 +98,8 @@ std::string format_size(std::uint64_t bytes) {
 }
 
 namespace {
-// Matches one `[...]` class at the front of `pattern` against `c` and reports its length; 0 when unterminated.
+// Matches one `[...]` class at the front of `pattern` against `c` and reports its length; 0 when
+// unterminated.
 std::size_t match_class(std::string_view pattern, char c, bool& matched) {
   std::size_t i = 1;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
@@ -165,8 +174,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
       row[0] = i;
       for (std::size_t j = 1; j < row.size(); ++j) {
         const std::size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1,
-                           diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
+        row[j] = std::min(
+            {row[j] + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
         diagonal = above;
       }
     }

@@ -16,11 +16,11 @@ namespace dbbackup::util {
 // One piece of a concatenation: text, or an integer shown in decimal.
 class Piece {
  public:
-  Piece(std::string_view text) : text_(text) {}                       // NOLINT(google-explicit-constructor)
-  Piece(const std::string& text) : text_(text) {}                     // NOLINT(google-explicit-constructor)
-  Piece(const char* text) : text_(text) {}                            // NOLINT(google-explicit-constructor)
+  Piece(std::string_view text) : text_(text) {}    // NOLINT(google-explicit-constructor)
+  Piece(const std::string& text) : text_(text) {}  // NOLINT(google-explicit-constructor)
+  Piece(const char* text) : text_(text) {}         // NOLINT(google-explicit-constructor)
   template <std::integral T>
-  Piece(T value) : owned_(std::to_string(value)) {}                   // NOLINT(google-explicit-constructor)
+  Piece(T value) : owned_(std::to_string(value)) {}  // NOLINT(google-explicit-constructor)
   std::string_view view() const { return owned_.empty() ? text_ : std::string_view(owned_); }
 
  private:
@@ -48,7 +48,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 // "1.2 GiB"; for people only.
 std::string format_size(std::uint64_t bytes);
 
-// Shell-like match of a whole name: `*` any run, `?` one character, `[a-z]` a class, `\` quotes the next character.
+// Shell-like match of a whole name: `*` any run, `?` one character, `[a-z]` a class, `\` quotes the
+// next character.
 bool glob_match(std::string_view pattern, std::string_view name);
 
 // The candidate nearest to `word` by edit distance, when near enough to be a likely typing error.
@@ -57,7 +58,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 // True for valid UTF-8 without NUL (Source: RFC 3629).
 bool is_valid_utf8(std::string_view text);
 
-// Replaces control characters (also newlines and terminal escapes) by \xNN, so that a name cannot forge output.
+// Replaces control characters (also newlines and terminal escapes) by \xNN, so that a name cannot
+// forge output.
 std::string printable(std::string_view text);
 
 }  // namespace dbbackup::util

@@ -20,10 +20,11 @@ std::string format_rfc3339(TimePoint time) {
   const year_month_day date{day};
   const auto ms = (time - day).count();
   char text[40];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(ms / 3600000), static_cast<int>(ms / 60000 % 60),
-                static_cast<int>(ms / 1000 % 60), static_cast<int>(ms % 1000));
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()), static_cast<int>(ms / 3600000),
+                static_cast<int>(ms / 60000 % 60), static_cast<int>(ms / 1000 % 60),
+                static_cast<int>(ms % 1000));
   return text;
 }
 
@@ -99,9 +100,9 @@ struct Unit {
   std::string_view name;
   std::int64_t ms;
 };
-constexpr std::array kUnits{Unit{"ms", 1},         Unit{"y", 31536000000}, Unit{"w", 604800000},
-                            Unit{"d", 86400000},   Unit{"h", 3600000},     Unit{"min", 60000},
-                            Unit{"m", 60000},      Unit{"s", 1000}};
+constexpr std::array kUnits{Unit{"ms", 1},       Unit{"y", 31536000000}, Unit{"w", 604800000},
+                            Unit{"d", 86400000}, Unit{"h", 3600000},     Unit{"min", 60000},
+                            Unit{"m", 60000},    Unit{"s", 1000}};
 constexpr std::int64_t kLongestMs = 31536000000LL * 1000;
 }  // namespace
 
@@ -132,8 +133,8 @@ std::string format_duration(Milliseconds duration) {
   if (ms == 0) return "0";
   std::string text = ms < 0 ? "-" : "";
   if (ms < 0) ms = -ms;
-  static constexpr std::array<Unit, 5> kOrder{
-      Unit{"d", 86400000}, Unit{"h", 3600000}, Unit{"m", 60000}, Unit{"s", 1000}, Unit{"ms", 1}};
+  static constexpr std::array<Unit, 5> kOrder{Unit{"d", 86400000}, Unit{"h", 3600000},
+                                              Unit{"m", 60000}, Unit{"s", 1000}, Unit{"ms", 1}};
   for (const Unit& unit : kOrder) {
     if (ms >= unit.ms) {
       text += std::to_string(ms / unit.ms);

@@ -1,7 +1,8 @@
-// Time as the product sees it: UTC instants in milliseconds, an injectable clock, and their text forms.
+// Time as the product sees it: UTC instants in milliseconds, an injectable clock, and their text
+// forms.
 //
-// Nothing below `daemon/` may ask the operating system for the time by itself: it is given a Clock, so that tests can
-// move through years without sleeping.
+// Nothing below `daemon/` may ask the operating system for the time by itself: it is given a Clock,
+// so that tests can move through years without sleeping.
 #pragma once
 
 #include <chrono>
@@ -38,11 +39,13 @@ TimePoint from_unix_ms(std::int64_t ms);
 
 // RFC 3339 in UTC with milliseconds: 2026-11-21T09:33:00.000Z (Source: RFC 3339 section 5.6).
 std::string format_rfc3339(TimePoint time);
-// Accepts RFC 3339 with any offset, a missing time part ("2026-11-21"), a blank instead of T, and no offset (UTC).
+// Accepts RFC 3339 with any offset, a missing time part ("2026-11-21"), a blank instead of T, and
+// no offset (UTC).
 std::optional<TimePoint> parse_time(std::string_view text);
 
-// Durations as people write them: "90s", "2h30m", "7d", "1w", "500ms", "1y" (365 days). A bare number is refused,
-// except "0". format_duration() gives the shortest exact form of the same grammar.
+// Durations as people write them: "90s", "2h30m", "7d", "1w", "500ms", "1y" (365 days). A bare
+// number is refused, except "0". format_duration() gives the shortest exact form of the same
+// grammar.
 std::optional<Milliseconds> parse_duration(std::string_view text);
 std::string format_duration(Milliseconds duration);
 

@@ -11,7 +11,8 @@
 
 namespace dbbackup::util {
 
-// Threads: safe from any thread. Ids made within one millisecond, or after the clock went back, still increase.
+// Threads: safe from any thread. Ids made within one millisecond, or after the clock went back,
+// still increase.
 class UlidSource {
  public:
   explicit UlidSource(const Clock& clock) : clock_(clock) {}

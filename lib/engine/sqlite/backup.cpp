@@ -21,9 +21,10 @@ using util::cat;
 using util::Error;
 using util::ErrorCode;
 
-// Blocks are what is deduplicated and compressed: small ones store less after scattered changes, large ones compress
-// better and cost less per byte. Measured on 1 GiB of orders (zstd level 3): 128 KiB 2.25 : 1, 1 MiB 2.81 : 1, the whole
-// file 3.01 : 1. A small database does not feel its ratio, a large one does. Both are multiples of every page size.
+// Blocks are what is deduplicated and compressed: small ones store less after scattered changes,
+// large ones compress better and cost less per byte. Measured on 1 GiB of orders (zstd level 3):
+// 128 KiB 2.25 : 1, 1 MiB 2.81 : 1, the whole file 3.01 : 1. A small database does not feel its
+// ratio, a large one does. Both are multiples of every page size.
 constexpr std::uint32_t kSmallBlock = 128 * 1024;
 constexpr std::uint32_t kLargeBlock = 1024 * 1024;
 constexpr std::uint64_t kLargeDatabase = std::uint64_t{256} << 20U;

@@ -113,7 +113,8 @@ class LineWriter {
   }
 
   void reserve(std::size_t more) {
-    // Not to the capacity: resize() zeroes what it adds, and one large value would make every later row pay for it.
+    // Not to the capacity: resize() zeroes what it adds, and one large value would make every later
+    // row pay for it.
     if (line_.size() - used_ < more) line_.resize((used_ + more) * 2);
   }
   char* here() { return line_.data() + used_; }

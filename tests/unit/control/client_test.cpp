@@ -138,11 +138,8 @@ TEST_CASE("what breaks off or is not our daemon is unreachable", "[control]") {
       "the daemon at " + path + " closed the connection before it answered";
   const std::string foreign = "what answers at " + path + " is not dbbackupd";
   const std::pair<const char*, std::string> cases[] = {
-      {"", broken_off},
-      {"{\"jsonrpc\":", broken_off},
-      {"220 mail ready\n", foreign},
-      {"{}\n", foreign},
-      {"{\"id\":99,\"result\":1}\n", foreign},
+      {"", broken_off},  {"{\"jsonrpc\":", broken_off},           {"220 mail ready\n", foreign},
+      {"{}\n", foreign}, {"{\"id\":99,\"result\":1}\n", foreign},
   };
   for (const auto& [reply, message] : cases) {
     const FakeServer server(path, reply);
