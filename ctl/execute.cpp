@@ -2,6 +2,11 @@
 // tell it: get the secrets, check the parameters, ask before what cannot be undone, call the
 // daemon, show the answer or follow the run.
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
 #include "ctl/completion.hpp"
 #include "ctl/context.hpp"
 #include "ctl/follow.hpp"
@@ -85,6 +90,19 @@ const control::Command& command_of(const Invocation& invocation) {
   return *plan;
 }
 
+// Before a key is made that nobody would see.
+void require_writable_place(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::absolute(path);
+  std::error_code ignored;
+  if (std::filesystem::exists(file, ignored)) {
+    throw util::Error(util::ErrorCode::already_exists, cat(path, " exists already"),
+                      "name a file that does not exist; nothing is ever overwritten");
+  }
+  if (::access(file.parent_path().c_str(), W_OK) != 0) {
+    throw util::system_error(cat("cannot write into ", file.parent_path().string()), errno);
+  }
+}
+
 // A recovery key goes into a file that nobody else can read, and replaces nothing.
 void save_recovery_key(const json::Object& reply, const std::string& path, const Context& context) {
   const auto key = json::get_string(reply, "recovery_key");
@@ -131,6 +149,7 @@ int call_command(const Invocation& invocation, const Context& context) {
   if (json::get_bool(params, "follow").value_or(false)) {
     return stream(command.name, params, context);
   }
+  if (const auto path = json::get_string(invocation.own, "file")) require_writable_place(*path);
   const json::Object reply = context.request(command.name, params);
   if (const auto path = json::get_string(invocation.own, "file")) {
     save_recovery_key(reply, *path, context);

@@ -30,6 +30,14 @@ void show_plan(const json::Object& reply, const Context& context) {
   for (const std::string& step : json::get_strings(plan, "steps")) {
     context.out.line(cat(++number, ". ", step));
   }
+  if (const json::Array* refusals = json::get_array(plan, "refusals")) {
+    for (const json::Value& entry : *refusals) {
+      const json::Object* refusal = entry.if_object();
+      if (refusal == nullptr) continue;
+      context.out.note(cat("it would be refused now: ", text_of(*refusal, "message")));
+      context.out.note(cat("hint: ", text_of(*refusal, "hint")));
+    }
+  }
   context.out.note("this is a plan; nothing was changed");
 }
 

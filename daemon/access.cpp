@@ -32,29 +32,42 @@ std::optional<gid_t> gid_of(const std::string& name) {
   return found->gr_gid;
 }
 
-bool matches(const config::AccessRule& rule, uid_t uid, const std::vector<gid_t>& groups) {
-  if (rule.kind == config::AccessRule::Kind::user) return uid_of(rule.name) == uid;
-  const std::optional<gid_t> gid = gid_of(rule.name);
-  return gid && std::find(groups.begin(), groups.end(), *gid) != groups.end();
+AccessPolicy::Members resolved(const std::vector<config::AccessRule>& rules) {
+  AccessPolicy::Members members;
+  for (const config::AccessRule& rule : rules) {
+    if (rule.kind == config::AccessRule::Kind::user) {
+      if (const auto uid = uid_of(rule.name)) members.users.push_back(*uid);
+    } else if (const auto gid = gid_of(rule.name)) {
+      members.groups.push_back(*gid);
+    }
+  }
+  return members;
 }
 }  // namespace
 
+bool AccessPolicy::Members::has(uid_t uid, const std::vector<gid_t>& of_caller) const {
+  return std::find(users.begin(), users.end(), uid) != users.end() ||
+         std::find_first_of(groups.begin(), groups.end(), of_caller.begin(), of_caller.end()) !=
+             groups.end();
+}
+
 void AccessPolicy::set(const config::AccessConfig& access) {
+  Members admin = resolved(access.admin);
+  Members operate = resolved(access.operate);
+  Members viewer = resolved(access.viewer);
   const std::scoped_lock lock(mutex_);
-  access_ = access;
+  admin_ = std::move(admin);
+  operate_ = std::move(operate);
+  viewer_ = std::move(viewer);
 }
 
 std::optional<control::Access> AccessPolicy::decide(uid_t uid,
                                                     const std::vector<gid_t>& groups) const {
   if (uid == 0 || uid == ::geteuid()) return control::Access::admin;
   const std::scoped_lock lock(mutex_);
-  const auto any = [&](const std::vector<config::AccessRule>& rules) {
-    return std::any_of(rules.begin(), rules.end(),
-                       [&](const config::AccessRule& rule) { return matches(rule, uid, groups); });
-  };
-  if (any(access_.admin)) return control::Access::admin;
-  if (any(access_.operate)) return control::Access::operate;
-  if (any(access_.viewer)) return control::Access::viewer;
+  if (admin_.has(uid, groups)) return control::Access::admin;
+  if (operate_.has(uid, groups)) return control::Access::operate;
+  if (viewer_.has(uid, groups)) return control::Access::viewer;
   return std::nullopt;
 }
 

@@ -1,7 +1,8 @@
 // Who may do what: the configuration's users and groups mapped to access classes.
 //
-// Root and the daemon's own user are admins whatever the configuration says. Names are looked up at
-// each connection, so a user added to a group need not wait for a restart.
+// Root and the daemon's own user are admins whatever the configuration says. Names are resolved when the policy is set (start
+// and reload), because a slow name service must not stop the event loop; which groups a caller is in, the kernel tells at
+// each connection.
 //
 // Threads: safe from any thread.
 #pragma once
@@ -19,12 +20,20 @@ namespace dbbackup::daemon {
 
 class AccessPolicy {
  public:
+  struct Members {
+    std::vector<uid_t> users;
+    std::vector<gid_t> groups;
+    bool has(uid_t uid, const std::vector<gid_t>& of_caller) const;
+  };
+
   void set(const config::AccessConfig& access);
   std::optional<control::Access> decide(uid_t uid, const std::vector<gid_t>& groups) const;
 
  private:
   mutable std::mutex mutex_;
-  config::AccessConfig access_;
+  Members admin_;
+  Members operate_;
+  Members viewer_;
 };
 
 }  // namespace dbbackup::daemon

@@ -114,7 +114,6 @@ void App::ensure_default_repository() {
 }
 
 void App::settle_interrupted_runs() {
-  std::vector<std::string> repositories;
   for (const catalog::Run& run :
        catalog_->mark_interrupted("the daemon stopped while it was running")) {
     log_.warn(cat(catalog::run_kind_name(run.kind), " was interrupted"),
@@ -124,17 +123,15 @@ void App::settle_interrupted_runs() {
     event.object = cat("run ", run.id);
     event.outcome = "interrupted";
     catalog_->add_event(event);
-    if (!run.repository.empty() &&
-        std::find(repositories.begin(), repositories.end(), run.repository) == repositories.end()) {
-      repositories.push_back(run.repository);
-    }
   }
-  for (const std::string& name : repositories) {
+  // At every start, because the catalog may have missed an artifact in other ways than a crash: a full disk right after the
+  // manifest was written, or a repository that was away at the last start.
+  for (const catalog::Repository& repository : catalog_->repositories()) {
     try {
-      job::reconcile(*services_, name);
+      job::reconcile(*services_, repository.name);
     } catch (const util::Error& error) {
-      log_.error(cat("cannot look for artifacts of interrupted runs: ", error.message()),
-                 {{"repository", name}});
+      log_.error(cat("cannot compare the catalog with the repository: ", error.message()),
+                 {{"repository", repository.name}});
     }
   }
 }
@@ -177,7 +174,9 @@ std::string App::default_timezone() const {
 
 void App::run() {
   loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); });
-  for (const catalog::Run& run : catalog_->runs({.unfinished = true})) runner_->resume(run);
+  // Newest first as listed; they were queued the other way round.
+  const std::vector<catalog::Run> queued = catalog_->runs({.unfinished = true});
+  for (auto run = queued.rbegin(); run != queued.rend(); ++run) runner_->resume(*run);
   wake_scheduler();
   watch();
   publish_status();

@@ -2,6 +2,7 @@
 
 #include "daemon/commands/commands.hpp"
 #include "daemon/render.hpp"
+#include "job/restore.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -138,13 +139,16 @@ json::Value start_import(App& app, const json::Object& params) {
 
 json::Value remove(App& app, const json::Object& params) {
   const catalog::Artifact artifact = named(app, params);
-  // The catalog refuses while a hold is on it; the repository is asked only after that.
-  if (!app.catalog().holds(artifact.id).empty()) {
-    throw Error(ErrorCode::refused, cat("artifact ", artifact.id, " is held"),
-                cat("dbbackupctl artifact release ", artifact.id));
-  }
-  app.repositories().get(artifact.repository)->remove(artifact.id);
+  // The catalog first: it refuses while a hold is on it, in one transaction with forgetting it. Should the daemon die before the
+  // manifest goes, the next start finds the artifact again.
+  const auto repository = app.repositories().get(artifact.repository);
   app.catalog().remove_artifact(artifact.id);
+  try {
+    repository->remove(artifact.id);
+  } catch (...) {
+    app.catalog().put_artifact(artifact);
+    throw;
+  }
   return removed(artifact.id);
 }
 }  // namespace
@@ -174,7 +178,9 @@ void add_artifact_commands(App& app, control::Handlers& handlers) {
     job::Request request;
     request.target = text(params, "scratch");
     request.scope.parallel = app.services().parallel;
-    if (!request.target.empty()) app.catalog().database(request.target);
+    if (!request.target.empty()) {
+      job::require_restore_allowed(app.catalog().database(request.target), app.clock().now());
+    }
     return started(app, run_on(catalog::RunKind::drill, named(app, params)), request);
   };
   handlers["artifact.export"] = [&app](const json::Object& params, control::Session&) {

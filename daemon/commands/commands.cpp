@@ -42,6 +42,15 @@ std::optional<util::TimePoint> time(const json::Object& params, std::string_view
   return given ? util::parse_time(*given) : std::nullopt;
 }
 
+std::int64_t parallel(const json::Object& params, std::int64_t otherwise) {
+  constexpr std::int64_t kMost = 64;  // as the configuration's key
+  const std::int64_t given = json::get_int(params, "parallel").value_or(otherwise);
+  if (given < 0 || given > kMost) {
+    throw Error(ErrorCode::usage, cat("--parallel takes a number from 0 to ", kMost));
+  }
+  return given == 0 ? otherwise : given;
+}
+
 crypto::Secret secret(const json::Object& params, std::string_view name) {
   const auto* value = json::find(params, name);
   if (value == nullptr || !value->is_string()) return {};

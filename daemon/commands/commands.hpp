@@ -31,6 +31,8 @@ std::string text(const util::json::Object& params, std::string_view name);  // "
 bool flag(const util::json::Object& params, std::string_view name);
 std::optional<util::Milliseconds> duration(const util::json::Object& params, std::string_view name);
 std::optional<util::TimePoint> time(const util::json::Object& params, std::string_view name);
+// Workers of one run; `otherwise` when absent or 0. Errors: usage outside of 0 to 64.
+std::int64_t parallel(const util::json::Object& params, std::int64_t otherwise);
 crypto::Secret secret(const util::json::Object& params, std::string_view name);
 catalog::Options options(const util::json::Object& params);
 // "orders=id > 5" pairs. Errors: usage.

@@ -43,7 +43,7 @@ void apply(const json::Object& params, catalog::Job& job) {
   if (json::find(params, "include")) job.include = json::get_strings(params, "include");
   if (json::find(params, "exclude")) job.exclude = json::get_strings(params, "exclude");
   if (json::find(params, "where")) job.where = where(params);
-  job.parallel = whole(params, "parallel", job.parallel);
+  job.parallel = json::find(params, "parallel") ? parallel(params, 0) : job.parallel;
   job.keep.last = whole(params, "keep_last", job.keep.last);
   job.keep.hourly = whole(params, "keep_hourly", job.keep.hourly);
   job.keep.daily = whole(params, "keep_daily", job.keep.daily);
@@ -93,6 +93,19 @@ json::Object with_runs(App& app, const catalog::Job& job) {
   return object;
 }
 
+// A schedule that vanishes without a word is a backup that nobody misses until it is needed.
+void require_unscheduled(App& app, const std::string& job) {
+  std::vector<std::string> names;
+  for (const catalog::Schedule& schedule : app.catalog().schedules()) {
+    const bool of_jobs = schedule.kind == catalog::ScheduleKind::job ||
+                         schedule.kind == catalog::ScheduleKind::drill;
+    if (of_jobs && schedule.target == job) names.push_back(schedule.name);
+  }
+  if (names.empty()) return;
+  throw Error(ErrorCode::conflict, cat("job ", job, " is used by schedules: ", util::join(names, ", ")),
+              cat("dbbackupctl schedule remove ", names.front()));
+}
+
 json::Value run(App& app, const json::Object& params) {
   const catalog::Job job = app.catalog().job(text(params, "name"));
   const std::string type = json::get_string(params, "type").value_or(job.type);
@@ -126,7 +139,7 @@ void add_job_commands(App& app, control::Handlers& handlers) {
     job.repository = kDefaultRepository;
     job.created = app.clock().now();
     apply(params, job);
-    app.catalog().database(job.database);
+    engine::check_options(app.catalog().database(job.database).engine, job.options);
     app.catalog().repository(job.repository);
     app.catalog().add_job(job);
     return reply(app, job.name);
@@ -134,7 +147,7 @@ void add_job_commands(App& app, control::Handlers& handlers) {
   handlers["job.update"] = [&app](const json::Object& params, control::Session&) {
     catalog::Job job = app.catalog().job(text(params, "name"));
     apply(params, job);
-    app.catalog().database(job.database);
+    engine::check_options(app.catalog().database(job.database).engine, job.options);
     app.catalog().repository(job.repository);
     app.catalog().update_job(job);
     return reply(app, job.name);
@@ -148,6 +161,7 @@ void add_job_commands(App& app, control::Handlers& handlers) {
     return wrapped("job", with_runs(app, app.catalog().job(text(params, "name"))));
   };
   handlers["job.remove"] = [&app](const json::Object& params, control::Session&) {
+    require_unscheduled(app, text(params, "name"));
     app.catalog().remove_job(text(params, "name"));
     app.wake_scheduler();
     return removed(text(params, "name"));

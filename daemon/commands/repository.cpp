@@ -31,10 +31,6 @@ json::Value add(App& app, const json::Object& params) {
   record.options = options(params);
   record.created = app.clock().now();
   storage::check_store_url(record.url, {record.options.begin(), record.options.end()});
-  if (app.catalog().find_repository(record.name)) {
-    throw util::Error(util::ErrorCode::already_exists,
-                      cat("repository ", record.name, " exists already"));
-  }
   const auto recovery_key =
       app.repositories().add(record, {}, secret(params, "passphrase"), flag(params, "take_over"));
   const catalog::Repository added = app.catalog().repository(record.name);
@@ -54,6 +50,16 @@ catalog::Run maintenance_run(catalog::RunKind kind, const std::string& repositor
   run.kind = kind;
   run.repository = repository;
   return run;
+}
+
+// Runs hold on to an open repository: what they write must not be orphaned.
+void require_unused(App& app, const std::string& repository) {
+  for (const catalog::Run& run : app.catalog().runs({.unfinished = true})) {
+    if (run.repository != repository) continue;
+    throw util::Error(util::ErrorCode::conflict,
+                      cat("run ", run.id, " is using repository ", repository),
+                      cat("wait for it (dbbackupctl run wait ", run.id, ") or cancel it"));
+  }
 }
 
 json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
@@ -87,9 +93,17 @@ void add_key_commands(App& app, control::Handlers& handlers) {
     return wrapped("key", to_json(repository->add_passphrase(secret(params, "passphrase"))));
   };
   handlers["repository.key_remove"] = [&app](const json::Object& params, control::Session&) {
-    const std::string slot = text(params, "slot");
-    app.repositories().get(text(params, "name"))->remove_key_slot(slot);
-    return removed(slot);
+    const std::string id = text(params, "slot");
+    const auto repository = app.repositories().get(text(params, "name"));
+    for (const repository::KeySlot& slot : repository->key_slots()) {
+      if (slot.id == id && slot.kind == repository::SlotKind::daemon) {
+        throw util::Error(util::ErrorCode::refused,
+                          cat("key slot ", id, " is what a daemon opens this repository with"),
+                          "remove passphrase and recovery slots; a daemon's slot stays");
+      }
+    }
+    repository->remove_key_slot(id);
+    return removed(id);
   };
 }
 }  // namespace
@@ -121,11 +135,15 @@ void add_repository_commands(App& app, control::Handlers& handlers) {
   };
   handlers["repository.rescan"] = [&app](const json::Object& params, control::Session&) {
     const catalog::Repository record = app.catalog().repository(text(params, "name"));
-    if (flag(params, "take_over")) app.repositories().take_over(record.name);
+    if (flag(params, "take_over")) {
+      require_unused(app, record.name);
+      app.repositories().take_over(record.name);
+    }
     return started(app, maintenance_run(catalog::RunKind::rescan, record.name), {});
   };
   handlers["repository.remove"] = [&app](const json::Object& params, control::Session&) {
     const std::string name = text(params, "name");
+    require_unused(app, name);
     app.catalog().remove_repository(name);
     app.repositories().forget(name);
     return removed(name);

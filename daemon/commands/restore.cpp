@@ -36,7 +36,7 @@ Wanted read(App& app, const json::Object& params) {
   wanted.request.passphrase = secret(params, "passphrase");
   wanted.request.scope.include = json::get_strings(params, "include");
   wanted.request.scope.parallel =
-      static_cast<unsigned>(json::get_int(params, "parallel").value_or(app.services().parallel));
+      static_cast<unsigned>(parallel(params, app.services().parallel));
   return wanted;
 }
 

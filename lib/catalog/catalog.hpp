@@ -76,6 +76,8 @@ class Catalog {
   void remove_database(const std::string& name);  // Errors: conflict naming the jobs that use it
 
   // -- repositories
+  // Errors: usage, already_exists, as add_repository() would say.
+  void require_new_repository(const std::string& name);
   void add_repository(const Repository& repository, const Options& secret_options = {});
   void update_repository(const Repository& repository);
   Options secret_options(const std::string& repository);

@@ -52,6 +52,10 @@ std::vector<std::string> jobs_with_artifacts_in(Connection& db, const std::strin
 }
 }  // namespace
 
+void Catalog::require_new_repository(const std::string& name) {
+  impl_->write([&](Connection& db) { require_free_name(db, kRepository, name); });
+}
+
 void Catalog::add_repository(const Repository& repository, const Options& secret_options) {
   impl_->write([&](Connection& db) {
     require_free_name(db, kRepository, repository.name);

@@ -137,11 +137,12 @@ void check_options(const std::string& engine, const Options& options);
 // nullopt is NULL. A field is text as the engine shows it, or raw bytes when `binary`.
 struct Field {
   enum class Type { null, integer, real, text, blob } type = Type::null;
-  std::string value;  // text form; raw bytes for blob
+  std::string value;  // text form ("inf" and "-inf" for infinite reals); raw bytes for blob
 };
 struct TableData {
   std::string name;
   std::vector<std::string> columns;
+  std::vector<bool> generated = {};  // per column: computed by the database, cannot be inserted
 };
 class RowSink {
  public:

@@ -143,17 +143,23 @@ class SqlTables final : public TableWriter {
   void begin_table(const engine::TableData& table) override {
     table_ = table;
     prefix_ = cat("INSERT INTO ", identifier(table.name), " (");
+    bool first = true;
     for (std::size_t i = 0; i < table.columns.size(); ++i) {
-      if (i > 0) prefix_ += ", ";
+      if (is_generated(i)) continue;
+      if (!first) prefix_ += ", ";
       prefix_ += identifier(table.columns[i]);
+      first = false;
     }
     prefix_ += ") VALUES (";
   }
   void row(const std::vector<engine::Field>& fields) override {
     buffer_ += prefix_;
+    bool first = true;
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (i > 0) buffer_ += ", ";
+      if (is_generated(i)) continue;
+      if (!first) buffer_ += ", ";
       append_sql(fields[i], buffer_);
+      first = false;
     }
     buffer_ += ");\n";
     count_row();
@@ -164,6 +170,11 @@ class SqlTables final : public TableWriter {
   }
 
  private:
+  // A script cannot insert what the database computes.
+  bool is_generated(std::size_t column) const {
+    return column < table_.generated.size() && table_.generated[column];
+  }
+
   engine::TableData table_;
   std::string prefix_;
 };

@@ -11,7 +11,7 @@ using Type = engine::Field::Type;
 namespace {
 std::string hex(const std::string& bytes) { return util::to_hex(util::as_bytes(bytes)); }
 
-bool is_infinite(const std::string& real) { return real == "Inf" || real == "-Inf"; }
+bool is_infinite(const std::string& real) { return real == "inf" || real == "-inf"; }
 
 void append_quoted(const std::string& text, char quote, std::string& out) {
   out.push_back(quote);
@@ -78,7 +78,7 @@ void append_sql(const engine::Field& field, std::string& out) {
       out += field.value == "-9223372036854775808" ? "(-9223372036854775807-1)" : field.value;
       return;
     case Type::real:
-      out += field.value == "Inf" ? "9e999" : field.value == "-Inf" ? "-9e999" : field.value;
+      out += field.value == "inf" ? "9e999" : field.value == "-inf" ? "-9e999" : field.value;
       return;
     case Type::text:
       if (field.value.find('\0') != std::string::npos) {

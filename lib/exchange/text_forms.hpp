@@ -13,7 +13,7 @@ namespace dbbackup::exchange {
 // hexadecimal digits.
 void append_csv(const engine::Field& field, std::string& out);
 // Text that is not valid UTF-8 and blobs become {"$hex": "..."}; infinite numbers become {"$real":
-// "Inf"}.
+// "inf"}.
 void append_json(const engine::Field& field, std::string& out);
 // An SQLite literal. Source: sqlite.org/lang_expr.html "Literal Values".
 void append_sql(const engine::Field& field, std::string& out);

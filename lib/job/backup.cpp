@@ -20,7 +20,9 @@ std::string artifact_name(const std::string& database, const std::string& host,
 }  // namespace
 
 RunState back_up(Services& services, Run& run, const Request& request, util::Task& task) {
-  const catalog::Database database = services.catalog.database(run.database);
+  catalog::Database database = services.catalog.database(run.database);
+  // Engines let later options win.
+  database.options.insert(database.options.end(), request.options.begin(), request.options.end());
   const std::unique_ptr<engine::Engine> engine = services.engine_for(database);
   const std::shared_ptr<repository::Repository> repository =
       services.repositories.get(run.repository);

@@ -46,7 +46,8 @@ RunState verify(Services& services, Run& run, const Request&, util::Task& task) 
   const std::vector<repository::Damage> damage = repository->verify(artifact.id, task);
   run.result = json::write(json::Object{{"damage", damage_report(damage)}});
   require_sound(services, damage, run.id, task);
-  if (artifact.state == catalog::ArtifactState::sealed) {
+  if (artifact.state == catalog::ArtifactState::sealed ||
+      artifact.state == catalog::ArtifactState::damaged) {
     services.catalog.set_artifact_state(artifact.id, catalog::ArtifactState::checked, run.id);
   }
   task.info(cat("every chunk of ", artifact.id, " was read and authenticated"));

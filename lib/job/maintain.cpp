@@ -11,6 +11,16 @@ namespace dbbackup::job {
 using util::cat;
 namespace json = util::json;
 
+namespace {
+// The other repository in which the catalog has this artifact: a copied folder holds the same ids.
+std::optional<std::string> in_another(catalog::Catalog& catalog, const std::string& artifact,
+                                      const std::string& repository) {
+  const auto known = catalog.find_artifact(artifact);
+  if (!known || known->repository == repository) return std::nullopt;
+  return known->repository;
+}
+}  // namespace
+
 std::optional<util::TimePoint> oldest_running_backup(catalog::Catalog& catalog,
                                                      const std::string& repository) {
   std::optional<util::TimePoint> oldest;
@@ -51,8 +61,13 @@ RunState rescan(Services& services, Run& run, const Request&, util::Task& task) 
   repository->rescan(task);
   std::set<std::string> found;
   for (const repository::Manifest& manifest : repository->list(task.stop())) {
-    services.catalog.put_artifact(artifact_record(manifest, run.repository));
     found.insert(manifest.id);
+    if (const auto elsewhere = in_another(services.catalog, manifest.id, run.repository)) {
+      run.warnings.push_back(
+          cat("artifact ", manifest.id, " is also in repository ", *elsewhere, " and stays there"));
+      continue;
+    }
+    services.catalog.put_artifact(artifact_record(manifest, run.repository));
   }
   std::size_t vanished = 0;
   for (const catalog::Artifact& artifact : known) {

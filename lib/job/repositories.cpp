@@ -64,41 +64,32 @@ std::shared_ptr<repository::Repository> Repositories::get(const std::string& nam
 std::optional<std::string> Repositories::add(catalog::Repository record,
                                              const catalog::Options& secret_options,
                                              const crypto::Secret& passphrase, bool take_over) {
+  catalog_.require_new_repository(record.name);  // before anything is made that would be orphaned
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::create);
   std::optional<std::string> recovery_key;
-  std::shared_ptr<repository::Repository> opened;
   if (repository::Repository::exists(*store)) {
-    // The index file is named after the repository's id, which only opening tells: open with a name
-    // from the catalog's.
+    // Read first: only whoever holds a key may take it over, and one that this daemon has already must keep its fence.
     const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
-    if (take_over) {
-      // Only whoever holds a key may: open it for reading first.
-      repository::Settings reading = settings("");
-      reading.index_file.clear();
-      reading.writable = false;
-      repository::Repository::open(
-          storage::open_store(record.url, store_options(record.options, secret_options),
-                              storage::StoreMode::existing),
-          unlock, reading, clock_);
-      repository::Repository::take_over(*store, options_.daemon_id, clock_);
-    }
-    opened = repository::Repository::open(std::move(store), unlock,
-                                          settings("adding-" + record.name), clock_);
+    repository::Settings reading = settings("");
+    reading.index_file.clear();
+    reading.writable = false;
+    record.repository_id =
+        repository::Repository::open(
+            storage::open_store(record.url, store_options(record.options, secret_options),
+                                storage::StoreMode::existing),
+            unlock, reading, clock_)
+            ->id();
     for (const catalog::Repository& known : catalog_.repositories()) {
-      if (known.repository_id == opened->id()) {
+      if (known.repository_id == record.repository_id) {
         throw Error(ErrorCode::already_exists,
                     util::cat("this repository is known already as ", known.name));
       }
     }
+    if (take_over) repository::Repository::take_over(*store, options_.daemon_id, clock_);
+    const auto opened = repository::Repository::open(std::move(store), unlock,
+                                                     settings(record.repository_id), clock_);
     if (!passphrase.empty()) opened->add_daemon_key(daemon_key_);
-    record.repository_id = opened->id();
-    opened.reset();
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      std::filesystem::remove(options_.index_folder / ("adding-" + record.name + ".db" + suffix),
-                              ignored);
-    }
   } else {
     const repository::Created created =
         repository::Repository::create(*store, daemon_key_, passphrase, clock_);

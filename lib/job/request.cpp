@@ -9,9 +9,12 @@ namespace json = util::json;
 std::string encode_request(const Request& request) {
   json::Object where;
   for (const auto& [table, condition] : request.scope.where) where[table] = condition;
+  json::Object options;
+  for (const auto& [name, value] : request.options) options[name] = value;
   return json::write(json::Object{{"include", json::from_strings(request.scope.include)},
                                   {"exclude", json::from_strings(request.scope.exclude)},
                                   {"where", std::move(where)},
+                                  {"options", std::move(options)},
                                   {"parallel", request.scope.parallel},
                                   {"mode", request.mode},
                                   {"integrity_check", request.integrity_check},
@@ -28,6 +31,11 @@ Request decode_request(const std::string& text) {
   const json::Object& object = value.as_object();
   request.scope.include = json::get_strings(object, "include");
   request.scope.exclude = json::get_strings(object, "exclude");
+  if (const json::Object* options = json::get_object(object, "options")) {
+    for (const auto& [name, setting] : *options) {
+      request.options.emplace_back(name, std::string(setting.as_string()));
+    }
+  }
   if (const json::Object* where = json::get_object(object, "where")) {
     for (const auto& [table, condition] : *where) {
       request.scope.where.emplace_back(table, std::string(condition.as_string()));

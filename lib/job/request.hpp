@@ -13,6 +13,7 @@ namespace dbbackup::job {
 
 struct Request {
   engine::Scope scope;          // backup, restore, export
+  engine::Options options = {};  // backup: of the job, over those of the database
   std::string mode = "create";  // restore
   bool integrity_check = true;  // restore
   std::string target;  // restore: database name; drill: scratch database, empty = own scratch space

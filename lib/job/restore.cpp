@@ -1,5 +1,7 @@
 #include "job/restore.hpp"
 
+#include <algorithm>
+
 #include "job/proof.hpp"
 #include "job/verbs.hpp"
 #include "util/error.hpp"
@@ -50,15 +52,11 @@ void require_same_engine(const repository::ArtifactReader& reader,
               "restore into a database of the same engine, or use 'artifact export'");
 }
 
-std::vector<repository::TableProof> proof_of_scope(
-    const std::vector<repository::TableProof>& proof,
-    const std::vector<repository::TableProof>& restored, bool everything) {
-  if (everything) return proof;
+std::vector<repository::TableProof> proof_of_tables(
+    const std::vector<repository::TableProof>& proof, const std::vector<std::string>& tables) {
   std::vector<repository::TableProof> wanted;
   for (const repository::TableProof& table : proof) {
-    for (const repository::TableProof& other : restored) {
-      if (other.name == table.name) wanted.push_back(table);
-    }
+    if (std::find(tables.begin(), tables.end(), table.name) != tables.end()) wanted.push_back(table);
   }
   return wanted;
 }
@@ -78,6 +76,9 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
   task.info(cat("restoring ", source.reader->id(), " into ", target.name, " (", request.mode, ")"));
 
   const std::unique_ptr<engine::Engine> engine = services.engine_for(target);
+  // Asked before, of the artifact: what the target holds afterwards must not decide what is expected of it.
+  std::vector<std::string> chosen;
+  if (!wanted.scope.everything()) chosen = engine->plan_restore(*source.reader, wanted, task).tables;
   const engine::RestoreResult result = engine->restore(*source.reader, wanted, task);
   run.warnings = result.warnings;
 
@@ -87,13 +88,14 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
     task.info("appended; content hashes are not compared in this mode");
     return RunState::succeeded;
   }
-  const auto expected =
-      proof_of_scope(source.reader->summary().proof, result.fingerprint, wanted.scope.everything());
+  const auto& sealed = source.reader->summary().proof;
+  const auto expected = wanted.scope.everything() ? sealed : proof_of_tables(sealed, chosen);
   require_equal(compare_proof(expected, result.fingerprint, !wanted.scope.everything()),
                 cat("database ", target.name));
   task.info(
       cat("restored: all ", expected.size(), " row counts and content hashes equal the proof"));
-  if (source.artifact && wanted.scope.everything() && wanted.integrity_check) {
+  if (source.artifact && source.artifact->state != catalog::ArtifactState::damaged &&
+      wanted.scope.everything() && wanted.integrity_check) {
     services.catalog.set_artifact_state(source.artifact->id, catalog::ArtifactState::proved,
                                         run.id);
   }

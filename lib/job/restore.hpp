@@ -29,9 +29,8 @@ engine::RestoreRequest restore_request(const Request& request);
 void require_restore_allowed(const catalog::Database& database, util::TimePoint now);
 void require_same_engine(const repository::ArtifactReader& reader, const catalog::Database& target);
 
-// The part of a proof that speaks of the restored tables.
-std::vector<repository::TableProof> proof_of_scope(
-    const std::vector<repository::TableProof>& proof,
-    const std::vector<repository::TableProof>& restored, bool everything);
+// The part of a proof that speaks of these tables.
+std::vector<repository::TableProof> proof_of_tables(
+    const std::vector<repository::TableProof>& proof, const std::vector<std::string>& tables);
 
 }  // namespace dbbackup::job

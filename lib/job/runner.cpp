@@ -247,6 +247,12 @@ bool Runner::busy(const std::string& job) const {
                      [&](const auto& entry) { return entry.second->run.job == job; });
 }
 
+bool Runner::schedule_busy(const std::string& schedule) const {
+  const std::scoped_lock lock(mutex_);
+  return std::any_of(live_.begin(), live_.end(),
+                     [&](const auto& entry) { return entry.second->run.schedule == schedule; });
+}
+
 void Runner::drain() {
   const std::scoped_lock lock(mutex_);
   draining_ = true;

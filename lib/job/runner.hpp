@@ -54,6 +54,8 @@ class Runner {
   void wait_for_change(util::Milliseconds at_most, const std::stop_token& stop) const;
   // Whether the job (by name) is queued or running.
   bool busy(const std::string& job) const;
+  // Whether a run that this schedule started is queued or running.
+  bool schedule_busy(const std::string& schedule) const;
 
   // From now on nothing new starts; queued runs stay queued in the catalog for the next process.
   void drain();

@@ -26,6 +26,7 @@ Request request_of_job(const catalog::Job& job, unsigned default_parallel) {
   request.scope.include = job.include;
   request.scope.exclude = job.exclude;
   request.scope.where = job.where;
+  request.options = job.options;
   request.scope.parallel =
       job.parallel > 0 ? static_cast<unsigned>(job.parallel) : default_parallel;
   return request;
@@ -102,8 +103,13 @@ Run Scheduler::start(const catalog::Schedule& schedule, std::optional<util::Time
       break;
   }
   run.schedule = schedule.name;
-  if (!run.job.empty() && !schedule.queue_overlap && runner_.busy(run.job)) {
-    return skip(std::move(run), cat("job ", run.job, " is still running"), fired_at);
+  if (!schedule.queue_overlap) {
+    if (!run.job.empty() && runner_.busy(run.job)) {
+      return skip(std::move(run), cat("job ", run.job, " is still running"), fired_at);
+    }
+    if (runner_.schedule_busy(schedule.name)) {
+      return skip(std::move(run), "the run this schedule started before is still running", fired_at);
+    }
   }
   return runner_.submit(std::move(run), request, fired_at);
 }

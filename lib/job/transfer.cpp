@@ -63,6 +63,12 @@ RunState import_artifact(Services& services, Run& run, const Request& request, u
   const auto repository = services.repositories.get(run.repository);
   const repository::Unlock unlock{.daemon_key = services.repositories.daemon_key(),
                                   .passphrase = request.passphrase};
+  const std::string id = repository::Repository::open_archive(request.file, unlock)->id();
+  if (const auto known = services.catalog.find_artifact(id)) {
+    throw Error(ErrorCode::already_exists,
+                cat("artifact ", id, " is in repository ", known->repository, " already"),
+                "an artifact is in one repository at a time; remove it there first");
+  }
   const repository::Manifest manifest = repository->import_archive(request.file, unlock, task);
   services.catalog.put_artifact(artifact_record(manifest, run.repository));
   run.artifact = manifest.id;

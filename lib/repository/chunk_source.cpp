@@ -61,6 +61,7 @@ void ChunkSource::read_neighbours(const PackId& pack, std::span<const PackEntry>
     if (error.code() == ErrorCode::cancelled) throw;
     const Problem problem = problem_of_read(store_, pack_key(pack), error, end);
     for (std::optional<Problem>& each : problems) each = problem;
+    if (problem.error.code() == ErrorCode::verification_failed) note_damage(pack);
     return;
   }
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -74,9 +75,12 @@ void ChunkSource::read_neighbours(const PackId& pack, std::span<const PackEntry>
       }
     } catch (const Error& error) {
       problems[i] = {pack_key(pack), error.with_context(cat("chunk at byte ", entries[i].offset))};
+      note_damage(pack);
     }
   }
 }
+
+void ChunkSource::note_damage(const PackId& pack) const { index_.set_lost(pack); }
 
 Bytes ChunkSource::read(const ChunkId& id, std::stop_token stop) const {
   std::optional<Problem> problem;

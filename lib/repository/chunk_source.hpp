@@ -41,6 +41,10 @@ class ChunkSource {
   // Errors: verification_failed, naming the pack, for a chunk that is missing or damaged.
   util::Bytes read(const ChunkId& id, std::stop_token stop) const;
 
+  // A pack in which damage was met is lost for new artifacts from then on: the next backup stores its chunks anew, as far
+  // as the source still has them.
+  void note_damage(const PackId& pack) const;
+
   // Reads neighbours in one pack with one request. Opens each into `plain` (as many as `entries`);
   // where that fails the problem is set instead. `verify` hashes the plaintexts again.
   void read_neighbours(const PackId& pack, std::span<const PackEntry> entries, bool verify,

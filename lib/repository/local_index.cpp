@@ -183,6 +183,11 @@ void LocalIndex::set_state(const PackId& id, PackState state) {
   run(cat("UPDATE packs SET state = ", static_cast<int>(state), " WHERE id = ?"), id);
 }
 
+void LocalIndex::set_lost(const PackId& id) {
+  const std::scoped_lock lock(mutex_);
+  run("UPDATE packs SET state = 2 WHERE state = 0 AND id = ?", id);
+}
+
 void LocalIndex::set_unlisted(const std::vector<PackId>& ids) {
   const std::scoped_lock lock(mutex_);
   Transaction transaction(*connection_);

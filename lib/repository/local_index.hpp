@@ -58,6 +58,8 @@ class LocalIndex {
   void add_pack(const PackContents& contents, bool listed, PackState state = PackState::usable);
   void remove_packs(const std::vector<PackId>& ids);
   void set_state(const PackId& id, PackState state);
+  // Unless it is condemned: that mark must stay.
+  void set_lost(const PackId& id);
   // No segment names them any more.
   void set_unlisted(const std::vector<PackId>& ids);
   std::vector<PackRow> packs();

@@ -204,6 +204,31 @@ class MainJob(unittest.TestCase):
         d.ok("run", "wait", check["run"]["id"])
         self.assertEqual(d.json("artifact", "show", "latest:j")["artifact"]["state"], "proved")
 
+    def test_a_job_with_schedules_is_not_removed_with_them_in_silence(self):
+        d = self.daemon
+        d.ok("job", "add", "j", "--database", "shop")
+        d.ok("schedule", "add", "s", "--job", "j", "--cron", "@daily")
+        refused = d.ctl("job", "remove", "j")
+        self.assertEqual(refused.code, 6, refused)
+        self.assertIn("schedules: s", refused.err)
+        d.ok("schedule", "remove", "s")
+        d.ok("job", "remove", "j")
+
+    def test_a_plan_says_what_would_be_refused(self):
+        d = self.daemon
+        d.backup("shop")
+        plan = d.ok("restore", "latest", "--to", "shop", "--plan")
+        self.assertIn("not allowed", plan.err)
+        self.assertIn("not empty", plan.err)
+
+    def test_options_of_a_job_reach_the_engine(self):
+        d = self.daemon
+        wrong = d.ctl("job", "add", "j", "--database", "shop", "--option", "chek=full")
+        self.assertEqual(wrong.code, 64, wrong)
+        d.ok("job", "add", "j", "--database", "shop", "--option", "block=64KiB")
+        d.ok("job", "run", "j", "--wait")
+        self.assertEqual(d.ctl("job", "add", "k", "--database", "shop", "--parallel", "1000").code, 64)
+
     def test_events_tell_who_did_what(self):
         d = self.daemon
         events = d.json("events")["events"]

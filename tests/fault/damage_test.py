@@ -95,6 +95,13 @@ class Damage(unittest.TestCase):
         d.ok("database", "allow-restore", "t")
         self.assertEqual(d.ctl("restore", artifact, "--to", "t", "--wait").code, 7)
         self.assertFalse(os.path.exists(target))
+        # What was met as damaged is not relied on again: the next backup stores it anew.
+        again = d.backup("shop")
+        d.ok("artifact", "verify", again, "--wait")
+        d.ok("artifact", "drill", again, "--wait")
+        # It has the same content, so the old artifact is whole again; verify clears its mark.
+        d.ok("artifact", "verify", artifact, "--wait")
+        self.assertEqual(d.json("artifact", "show", artifact)["artifact"]["state"], "checked")
 
     def test_lost_index_and_lost_control_database_are_rebuilt_by_rescan(self):
         d = self.daemon

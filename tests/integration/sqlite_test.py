@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """SQLite databases of every shape through daemon, repository and back: busy writers, odd names, large files, bounded memory."""
+import json
 import os
 import random
 import sqlite3
@@ -153,8 +154,35 @@ class Sqlite(unittest.TestCase):
         d.ok("restore", "--file", d.path("a.dbbackup"), "--to", "fromfile", "--wait")
         self.assertEqual(content(path), content(d.path("fromfile.db")))
         d.ok("repository", "add", "second", f"file://{d.path('second')}")
+        elsewhere = d.ctl("artifact", "import", d.path("a.dbbackup"), "--repository", "second", "--wait")
+        self.assertEqual(elsewhere.code, 6, elsewhere)  # an artifact is in one repository at a time
+        d.ok("artifact", "remove", artifact, "--yes")
         d.ok("artifact", "import", d.path("a.dbbackup"), "--repository", "second", "--wait")
         d.ok("repository", "check", "second", "--read-data", "--wait")
+
+    def test_sql_export_of_every_shape_replays(self):
+        d = self.daemon
+        path = self.database("odd", ["CREATE TABLE g (a INTEGER, b AS (a * 2) STORED, c AS (a + 1))", "INSERT INTO g (a) VALUES (21)",
+                                     "CREATE TABLE r (x)", "INSERT INTO r VALUES (9e999), (-9e999), (1.5), (-9223372036854775808)",
+                                     "CREATE VIRTUAL TABLE f USING fts5(body)", "INSERT INTO f VALUES ('the quick brown fox')",
+                                     "CREATE TRIGGER t AFTER DELETE ON g BEGIN INSERT INTO r VALUES (old.a); END", "CREATE VIEW v AS SELECT a FROM g"])
+        artifact = d.backup("odd")
+        d.ok("artifact", "export", artifact, "--format", "sql", "--to", d.path("odd.sql"), "--wait")
+        d.ok("artifact", "export", artifact, "--format", "json", "--to", d.path("odd-json"), "--wait")
+        with open(d.path("odd-json/data/r.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)[0], {"x": {"$real": "inf"}})
+        replayed = d.path("odd-replayed.db")
+        with open(d.path("odd.sql"), encoding="utf-8") as file:
+            subprocess.run(["sqlite3", "-bail", replayed], stdin=file, check=True)
+        self.assertEqual(content(path)[1], content(replayed)[1])
+        db = sqlite3.connect(replayed)
+        self.assertEqual(db.execute("SELECT count(*) FROM f WHERE f MATCH 'quick'").fetchone(), (1,))
+        db.close()
+
+    def test_an_empty_selection_is_refused(self):
+        self.database("one", ["CREATE TABLE a (x)"])
+        result = self.daemon.ctl("backup", "one", "--exclude", "*", "--wait")
+        self.assertEqual(result.code, 64, result)
 
     def test_archive_with_a_passphrase_opens_in_a_foreign_daemon(self):
         d = self.daemon

@@ -10,9 +10,9 @@ Commands key_commands() {
   const Parameter name = positional("name", "repository", "name of the repository");
   return {
       {.name = "repository.key_export",
-       .summary = "Answers the recovery key, with which the repository opens without this daemon.",
+       .summary = "Makes a new recovery key, with which the repository opens without this daemon.",
        .access = Access::admin,
-       .mutating = true,  // changes nothing, but who took the key must be on record
+       .mutating = true,
        .parameters = {name},
        .result = Shape("{schema_version: int?, recovery_key: string}"),
        .examples = {"repository key export default --file /root/default.recovery"}},

@@ -6,6 +6,7 @@
 #include "engine/sqlite/row_line.hpp"
 #include "engine/sqlite/table_source.hpp"
 #include "util/error.hpp"
+#include "util/text.hpp"
 
 namespace dbbackup::engine::sqlite_engine {
 
@@ -15,15 +16,24 @@ class SqliteArtifactTables final : public ArtifactTables {
  public:
   explicit SqliteArtifactTables(repository::ArtifactReader& reader) : reader_(reader) {}
 
-  // Virtual tables come as what they are: running the statement creates their shadow tables, so
-  // those are left out.
+  // A virtual table's statement would create its shadow tables, which come with rows of their own: so it is entered into the
+  // schema after them, as the shell's .dump does it.
   void schema(const std::function<void(const std::string&, bool)>& each) override {
     util::QuietTask quiet;
     const auto source = open_table_source(reader_, quiet.task());
     for (const bool after_data : {false, true}) {
       for (const SchemaEntry& entry : source->schema().entries) {
-        const bool table = entry.type == "table";
+        const bool table = entry.type == "table" && !entry.is_virtual;
         if (table == after_data || entry.sql.empty() || is_internal(entry.name)) continue;
+        if (entry.is_virtual) {
+          each("PRAGMA writable_schema=ON", after_data);
+          each(util::cat("INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table',",
+                         sqlite::quote_text(entry.name), ",", sqlite::quote_text(entry.name), ",0,",
+                         sqlite::quote_text(entry.sql), ")"),
+               after_data);
+          each("PRAGMA writable_schema=OFF", after_data);
+          continue;
+        }
         each(entry.sql, after_data);
       }
     }
@@ -45,8 +55,11 @@ class SqliteArtifactTables final : public ArtifactTables {
   // A rowid that no column shows is not part of what users call the row.
   static void write(TableSource& source, const StoredTable& table, const std::string& condition,
                     RowSink& sink, util::Task& task) {
-    TableData data{table.name, {}};
-    for (const Column& column : table.columns) data.columns.push_back(column.name);
+    TableData data{table.name, {}, {}};
+    for (const Column& column : table.columns) {
+      data.columns.push_back(column.name);
+      data.generated.push_back(column.generated);
+    }
     sink.begin_table(data);
     std::vector<Field> fields;
     source.rows(

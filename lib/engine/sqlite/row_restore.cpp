@@ -92,7 +92,7 @@ class RowRestore {
         throw Error(ErrorCode::unsupported,
                     cat("cannot append to the virtual table ", util::printable(entry.name),
                         ": its rows belong to its index"),
-                    "use --mode replace for it, or leave it out with --exclude");
+                    "use --mode replace for it, or choose other tables with --include");
       }
       const bool view = entry.type == "view";
       if (view ? existing_.empty() : !existing_.contains(entry.table))
@@ -163,14 +163,10 @@ class RowRestore {
             bind_field(insert, static_cast<int>(i) + 1, fields[taken[i]]);
           }
           insert.run();
-          if (++rows % kRowsPerLook == 0) {
-            task_.check();
-            task_.progress().rows += kRowsPerLook;
-          }
+          if (++rows % kRowsPerLook == 0) task_.check();
           task_.progress().bytes += line.size() + 1;
         },
         task_);
-    task_.progress().rows += rows % kRowsPerLook;
   }
 
   // AUTOINCREMENT must not hand out again what the source had used.

@@ -164,6 +164,10 @@ Schema choose(const Schema& schema, const Scope& scope) {
       chosen.insert(name);
     }
   }
+  if (chosen.empty()) {
+    throw util::Error(util::ErrorCode::usage, "the patterns leave no table to work on",
+                      "an exclude pattern also takes away what an include pattern chose");
+  }
   Schema part;
   for (const StoredTable& table : schema.tables) {
     if (chosen.contains(table.owner.empty() ? table.name : table.owner)) {

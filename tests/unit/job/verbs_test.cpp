@@ -329,6 +329,10 @@ TEST_CASE("verbs: an archive is imported elsewhere, or restored as it is", "[job
   Run import;
   import.kind = RunKind::import;
   import.repository = "second";
+  // One catalog row per artifact: a second home would take the first one's place there.
+  CHECK(fixture.perform_run(import, request).error.value().code == "already_exists");
+  fixture.repositories.get("main")->remove(id);
+  fixture.catalog.remove_artifact(id);
   const Run imported = fixture.perform_run(import, request);
   require_succeeded(imported);
   CHECK(fixture.repositories.get("second")->find(imported.artifact));
