@@ -71,6 +71,7 @@ json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
   util::Task task(std::move(stop), progress, {});
   const auto repository = app.repositories().get(record.name);
   return json::Object{
+      {"schema_version", 1},
       {"report", job::prune_report(repository->prune(
                      true, job::oldest_running_backup(app.catalog(), record.name), task))}};
 }
@@ -78,7 +79,8 @@ json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
 void add_key_commands(App& app, control::Handlers& handlers) {
   handlers["repository.key_export"] = [&app](const json::Object& params, control::Session&) {
     const auto repository = app.repositories().get(text(params, "name"));
-    return json::Value(json::Object{{"recovery_key", repository->new_recovery_key()}});
+    return json::Value(
+        json::Object{{"schema_version", 1}, {"recovery_key", repository->new_recovery_key()}});
   };
   handlers["repository.key_list"] = [&app](const json::Object& params, control::Session&) {
     json::Array keys;

@@ -76,11 +76,12 @@ class Checked {
   }
 
   json::Value integer() const {
-    if (value_.is_int64()) return value_;
-    if (value_.is_string()) {
-      if (const auto number = util::parse_int(value_.get_string())) return *number;
-    }
-    wrong("is not a whole number");
+    std::optional<std::int64_t> number;
+    if (value_.is_int64()) number = value_.get_int64();
+    if (value_.is_string()) number = util::parse_int(value_.get_string());
+    if (!number) wrong("is not a whole number");
+    if (*number < 0) wrong("is negative");  // they are counts, all of them
+    return *number;
   }
 
   void check_choice(std::string_view chosen) const {

@@ -26,7 +26,7 @@ std::optional<Access> access_from_name(std::string_view name);
 
 enum class ParameterType {
   string,
-  integer,   // whole number, also accepted as decimal text from the client
+  integer,   // whole number from 0 on, also accepted as decimal text from the client
   boolean,   // a flag on the command line
   strings,   // repeatable option; JSON array of strings
   options,   // repeatable K=V; JSON object of strings

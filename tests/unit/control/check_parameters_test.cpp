@@ -74,6 +74,10 @@ TEST_CASE("wrong parameters are named", "[control]") {
     CHECK(error_of(std::string(R"({"name": "x", "count": )") + count + "}").message() ==
           start("count") + "is not a whole number");
   }
+  for (const char* count : {"-1", R"("-7")"}) {
+    CHECK(error_of(std::string(R"({"name": "x", "count": )") + count + "}").message() ==
+          start("count") + "is negative");
+  }
   CHECK(error_of(R"({"name": "x", "dry_run": "yes"})").message() ==
         start("dry_run") + "is not true or false");
   CHECK(error_of(R"({"name": "x", "include": "a"})").message() ==

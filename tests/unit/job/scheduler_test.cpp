@@ -180,6 +180,24 @@ TEST_CASE("scheduler: a job that still runs is skipped, and the skip is on recor
   CHECK(fixture.runs().front().state == RunState::queued);
 }
 
+TEST_CASE("scheduler: a drill, check or prune that still runs is skipped like a job", "[job]") {
+  SchedulerFixture fixture;
+  fixture.add_hopeless_job("nightly");
+  const auto kind = GENERATE(ScheduleKind::check, ScheduleKind::prune);
+  fixture.add("often", "*/5 * * * *", [kind](Schedule& one) {
+    one.kind = kind;
+    one.target = "main";
+  });
+  for (int i = 0; i < 2; ++i) {
+    fixture.clock.advance(std::chrono::minutes(5));
+    fixture.scheduler->tick();
+  }
+  const auto runs = fixture.runs();
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0].state == RunState::skipped);
+  CHECK(runs[1].state == RunState::queued);
+}
+
 TEST_CASE("scheduler: with overlap queue the next run waits for its turn", "[job]") {
   SchedulerFixture fixture;
   fixture.add("often", "*/5 * * * *", [](Schedule& one) { one.queue_overlap = true; });
