@@ -1,3 +1,6 @@
+#include <memory>
+#include <mutex>
+
 #include "daemon/commands/commands.hpp"
 #include "daemon/render.hpp"
 #include "engine/engine.hpp"
@@ -68,10 +71,14 @@ json::Value test(App& app, const json::Object& params, std::stop_token stop) {
 }  // namespace
 
 void add_database_commands(App& app, control::Handlers& handlers) {
+  // update, allow-restore and protect read a row, change it and write it back: one at a time, or
+  // the later writer would undo what the earlier one forbade.
+  const auto turn = std::make_shared<std::mutex>();
   handlers["database.add"] = [&app](const json::Object& params, control::Session&) {
     return add(app, params);
   };
-  handlers["database.update"] = [&app](const json::Object& params, control::Session&) {
+  handlers["database.update"] = [&app, turn](const json::Object& params, control::Session&) {
+    const std::scoped_lock lock(*turn);
     return update(app, params);
   };
   handlers["database.list"] = [&app](const json::Object&, control::Session&) {
@@ -94,7 +101,8 @@ void add_database_commands(App& app, control::Handlers& handlers) {
     app.catalog().set_password(name, secret(params, "password"));
     return wrapped("database", to_json(app.catalog().database(name)));
   };
-  handlers["database.allow_restore"] = [&app](const json::Object& params, control::Session&) {
+  handlers["database.allow_restore"] = [&app, turn](const json::Object& params, control::Session&) {
+    const std::scoped_lock lock(*turn);
     catalog::Database database = app.catalog().database(text(params, "name"));
     database.is_protected = false;
     database.restore_allowed_until =
@@ -102,7 +110,8 @@ void add_database_commands(App& app, control::Handlers& handlers) {
     app.catalog().update_database(database);
     return wrapped("database", to_json(database));
   };
-  handlers["database.protect"] = [&app](const json::Object& params, control::Session&) {
+  handlers["database.protect"] = [&app, turn](const json::Object& params, control::Session&) {
+    const std::scoped_lock lock(*turn);
     catalog::Database database = app.catalog().database(text(params, "name"));
     database.is_protected = true;
     database.restore_allowed_until.reset();
