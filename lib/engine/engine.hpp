@@ -113,6 +113,10 @@ class Engine {
                                 util::Task& task) = 0;
   // Counts and hashes of the live database's tables.
   virtual std::vector<repository::TableProof> fingerprint(const Scope& scope, util::Task& task) = 0;
+  // Of engines from make_scratch_engine() only: removes what the drill made. Called once, however
+  // the drill ended, with a task that is not cancelled. Files below the scratch folder need
+  // nothing.
+  virtual void remove_scratch(util::Task& task) { (void)task; }
 };
 
 struct Settings {
@@ -124,9 +128,17 @@ struct Settings {
 
 // Errors: unsupported.
 std::unique_ptr<Engine> make_engine(const Address& address, const Settings& settings);
-// An engine that restores into scratch space for a drill: for sqlite a file in `scratch_folder`.
-std::unique_ptr<Engine> make_scratch_engine(const std::string& engine,
-                                            const std::string& scratch_folder,
+
+// Where a drill may restore to: an engine of files uses the folder, an engine of servers makes a
+// database of its own beside the one that `server` names.
+struct ScratchPlace {
+  std::string folder;             // exists, private, removed with all its content afterwards
+  std::string name;               // unlike any other drill's; letters and digits only
+  std::optional<Address> server;  // set when scratch_needs_server()
+};
+bool scratch_needs_server(const std::string& engine);
+// An engine that restores into scratch space. `settings` are those of the server's database.
+std::unique_ptr<Engine> make_scratch_engine(const std::string& engine, const ScratchPlace& place,
                                             const Settings& settings);
 std::vector<std::string> known_engines();
 // Names and meaning of the options `database add --option` takes for this engine.
@@ -136,8 +148,10 @@ void check_options(const std::string& engine, const Options& options);
 // Rows of chosen streams, for export: calls `row` with the table's columns and each row's fields;
 // nullopt is NULL. A field is text as the engine shows it, or raw bytes when `binary`.
 struct Field {
-  enum class Type { null, integer, real, text, blob } type = Type::null;
-  std::string value;  // text form ("inf" and "-inf" for infinite reals); raw bytes for blob
+  enum class Type { null, integer, real, text, blob, json } type = Type::null;
+  // Text form ("inf", "-inf" and "nan" for reals that are not numbers); raw bytes for blob; one
+  // JSON value for json.
+  std::string value;
 };
 struct TableData {
   std::string name;
@@ -151,6 +165,8 @@ class RowSink {
   virtual void row(const std::vector<Field>& fields) = 0;
   virtual void end_table() = 0;
 };
+class SqlDialect;  // engine/sql_dialect.hpp
+
 // Reads an artifact's tables without restoring it. `schema` receives the DDL statements as text, in
 // order; statements that must run after the rows (indexes, triggers, views) come with `after_data`
 // true.
@@ -160,6 +176,8 @@ class ArtifactTables {
   virtual void schema(
       const std::function<void(const std::string& statement, bool after_data)>& each) = 0;
   virtual void rows(const Scope& scope, RowSink& sink, util::Task& task) = 0;
+  // How an export writes SQL; null where the engine has none.
+  virtual const SqlDialect* dialect() const = 0;
   // Writes the engine's own format (for sqlite the .db file). Errors: unsupported where there is
   // none.
   virtual void write_native(const std::string& path, util::Task& task) = 0;

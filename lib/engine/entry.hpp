@@ -24,7 +24,8 @@ struct Entry {
   // Takes apart what follows "scheme://"; `address` has engine and url set.
   std::function<void(const std::string& rest, Address& address)> parse;
   std::function<std::unique_ptr<Engine>(const Address&, const Settings&)> make;
-  std::function<std::unique_ptr<Engine>(const std::string& folder, const Settings&)> make_scratch;
+  bool scratch_needs_server = false;
+  std::function<std::unique_ptr<Engine>(const ScratchPlace&, const Settings&)> make_scratch;
   std::function<std::unique_ptr<ArtifactTables>(repository::ArtifactReader&)> open_tables;
 };
 

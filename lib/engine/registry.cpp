@@ -94,10 +94,13 @@ std::unique_ptr<Engine> make_engine(const Address& address, const Settings& sett
   return entry_of(address.engine).make(address, settings);
 }
 
-std::unique_ptr<Engine> make_scratch_engine(const std::string& engine,
-                                            const std::string& scratch_folder,
+bool scratch_needs_server(const std::string& engine) {
+  return entry_of(engine).scratch_needs_server;
+}
+
+std::unique_ptr<Engine> make_scratch_engine(const std::string& engine, const ScratchPlace& place,
                                             const Settings& settings) {
-  return entry_of(engine).make_scratch(scratch_folder, settings);
+  return entry_of(engine).make_scratch(place, settings);
 }
 
 std::vector<std::string> known_engines() {

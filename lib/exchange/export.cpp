@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "engine/sql_dialect.hpp"
 #include "exchange/file_set.hpp"
 #include "exchange/text_forms.hpp"
 #include "util/error.hpp"
@@ -14,15 +15,6 @@ using util::cat;
 
 namespace {
 constexpr std::size_t kFlushBytes = 1U << 16U;
-
-std::string identifier(std::string_view name) {
-  std::string text = "\"";
-  for (const char c : name) {
-    if (c == '"') text.push_back('"');
-    text.push_back(c);
-  }
-  return text + "\"";
-}
 
 // What every format needs: counts, and the line under construction flushed now and then.
 class TableWriter : public engine::RowSink {
@@ -139,44 +131,25 @@ class JsonTables final : public TableWriter {
 
 class SqlTables final : public TableWriter {
  public:
-  using TableWriter::TableWriter;
+  SqlTables(const engine::SqlDialect& dialect, FileSet& files, util::Task& task)
+      : TableWriter(files, task), dialect_(dialect) {}
   void begin_table(const engine::TableData& table) override {
     table_ = table;
-    prefix_ = cat("INSERT INTO ", identifier(table.name), " (");
-    bool first = true;
-    for (std::size_t i = 0; i < table.columns.size(); ++i) {
-      if (is_generated(i)) continue;
-      if (!first) prefix_ += ", ";
-      prefix_ += identifier(table.columns[i]);
-      first = false;
-    }
-    prefix_ += ") VALUES (";
+    dialect_.begin_table(table_, buffer_);
   }
   void row(const std::vector<engine::Field>& fields) override {
-    buffer_ += prefix_;
-    bool first = true;
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (is_generated(i)) continue;
-      if (!first) buffer_ += ", ";
-      append_sql(fields[i], buffer_);
-      first = false;
-    }
-    buffer_ += ");\n";
+    dialect_.row(table_, fields, buffer_);
     count_row();
   }
   void end_table() override {
+    dialect_.end_table(table_, buffer_);
     flush();
     note_table(table_, "");
   }
 
  private:
-  // A script cannot insert what the database computes.
-  bool is_generated(std::size_t column) const {
-    return column < table_.generated.size() && table_.generated[column];
-  }
-
+  const engine::SqlDialect& dialect_;
   engine::TableData table_;
-  std::string prefix_;
 };
 
 std::string schema_text(engine::ArtifactTables& tables, bool after_data) {
@@ -207,13 +180,22 @@ ExportResult write_folder(engine::ArtifactTables& tables, const ExportRequest& r
 
 ExportResult write_sql(engine::ArtifactTables& tables, const ExportRequest& request, FileSet& files,
                        util::Task& task) {
+  const engine::SqlDialect* dialect = tables.dialect();
+  if (dialect == nullptr) {
+    throw util::Error(util::ErrorCode::unsupported, "artifacts of this engine have no SQL form",
+                      "use --format json, native or archive");
+  }
+  std::string text;
+  dialect->begin_script(text);
   files.begin("dump.sql");
-  files.write("PRAGMA foreign_keys=OFF;\nBEGIN;\n");
+  files.write(text);
   files.write(schema_text(tables, false));
-  SqlTables writer(files, task);
+  SqlTables writer(*dialect, files, task);
   tables.rows(request.scope, writer, task);
   files.write(schema_text(tables, true));
-  files.write("COMMIT;\n");
+  text.clear();
+  dialect->end_script(text);
+  files.write(text);
   files.end();
   return {writer.tables().size(), writer.rows(), 0};
 }

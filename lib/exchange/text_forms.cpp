@@ -1,5 +1,6 @@
 #include "exchange/text_forms.hpp"
 
+#include "engine/sql_dialect.hpp"
 #include "util/bytes.hpp"
 #include "util/json.hpp"
 #include "util/text.hpp"
@@ -11,15 +12,8 @@ using Type = engine::Field::Type;
 namespace {
 std::string hex(const std::string& bytes) { return util::to_hex(util::as_bytes(bytes)); }
 
-bool is_infinite(const std::string& real) { return real == "inf" || real == "-inf"; }
-
-void append_quoted(const std::string& text, char quote, std::string& out) {
-  out.push_back(quote);
-  for (const char c : text) {
-    if (c == quote) out.push_back(quote);
-    out.push_back(c);
-  }
-  out.push_back(quote);
+bool is_no_number(const std::string& real) {
+  return real == "inf" || real == "-inf" || real == "nan";
 }
 }  // namespace
 
@@ -35,9 +29,10 @@ void append_csv(const engine::Field& field, std::string& out) {
       out += "\\x" + hex(field.value);
       return;
     case Type::text:
+    case Type::json:
       if (field.value.empty() || field.value.starts_with("\\x") ||
           field.value.find_first_of(",\"\r\n") != std::string::npos) {
-        append_quoted(field.value, '"', out);
+        engine::append_quoted(field.value, '"', out);
       } else {
         out += field.value;
       }
@@ -54,7 +49,10 @@ void append_json(const engine::Field& field, std::string& out) {
       out += field.value;
       return;
     case Type::real:
-      out += is_infinite(field.value) ? "{\"$real\":\"" + field.value + "\"}" : field.value;
+      out += is_no_number(field.value) ? "{\"$real\":\"" + field.value + "\"}" : field.value;
+      return;
+    case Type::json:
+      out += field.value;
       return;
     case Type::text:
       if (util::is_valid_utf8(field.value)) {
@@ -64,31 +62,6 @@ void append_json(const engine::Field& field, std::string& out) {
       [[fallthrough]];
     case Type::blob:
       out += "{\"$hex\":\"" + hex(field.value) + "\"}";
-      return;
-  }
-}
-
-void append_sql(const engine::Field& field, std::string& out) {
-  switch (field.type) {
-    case Type::null:
-      out += "NULL";
-      return;
-    case Type::integer:
-      // The smallest integer has no literal of its own: its digits without the sign would overflow.
-      out += field.value == "-9223372036854775808" ? "(-9223372036854775807-1)" : field.value;
-      return;
-    case Type::real:
-      out += field.value == "inf" ? "9e999" : field.value == "-inf" ? "-9e999" : field.value;
-      return;
-    case Type::text:
-      if (field.value.find('\0') != std::string::npos) {
-        out += "CAST(X'" + hex(field.value) + "' AS TEXT)";  // a script cannot carry NUL
-      } else {
-        append_quoted(field.value, '\'', out);
-      }
-      return;
-    case Type::blob:
-      out += "X'" + hex(field.value) + "'";
       return;
   }
 }

@@ -12,10 +12,8 @@ namespace dbbackup::exchange {
 // Source: RFC 4180. NULL is an empty field; the empty string is "" in quotes; a blob is \x and
 // hexadecimal digits.
 void append_csv(const engine::Field& field, std::string& out);
-// Text that is not valid UTF-8 and blobs become {"$hex": "..."}; infinite numbers become {"$real":
-// "inf"}.
+// Text that is not valid UTF-8 and blobs become {"$hex": "..."}; reals that are not numbers become
+// {"$real": "inf"}; a JSON value stands as it is.
 void append_json(const engine::Field& field, std::string& out);
-// An SQLite literal. Source: sqlite.org/lang_expr.html "Literal Values".
-void append_sql(const engine::Field& field, std::string& out);
 
 }  // namespace dbbackup::exchange

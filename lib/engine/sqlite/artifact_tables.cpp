@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/sqlite/dialect.hpp"
 #include "engine/sqlite/restore.hpp"
 #include "engine/sqlite/row_line.hpp"
 #include "engine/sqlite/table_source.hpp"
@@ -47,6 +48,8 @@ class SqliteArtifactTables final : public ArtifactTables {
     }
   }
 
+  const SqlDialect* dialect() const override { return &dialect_; }
+
   void write_native(const std::string& path, util::Task& task) override {
     write_database_file(path, reader_, task);
   }
@@ -75,6 +78,7 @@ class SqliteArtifactTables final : public ArtifactTables {
   }
 
   repository::ArtifactReader& reader_;
+  const SqliteDialect dialect_;
 };
 }  // namespace
 

@@ -228,6 +228,7 @@ void bind_field(sqlite::Statement& statement, int parameter, const Field& field)
       statement.bind(parameter, parse_number<double>(field.value));
       break;
     case Field::Type::text:
+    case Field::Type::json:
       statement.bind(parameter, field.value);
       break;
     case Field::Type::blob:

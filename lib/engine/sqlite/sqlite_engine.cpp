@@ -200,10 +200,11 @@ Entry entry() {
         source_settings(address.database, address.parameters, settings.options),
         settings.protected_files);
   };
-  entry.make_scratch = [](const std::string& folder,
+  entry.make_scratch = [](const ScratchPlace& place,
                           const Settings& settings) -> std::unique_ptr<Engine> {
     return std::make_unique<SqliteEngine>(
-        source_settings(folder + "/scratch.db", {}, settings.options), settings.protected_files);
+        source_settings(place.folder + "/scratch.db", {}, settings.options),
+        settings.protected_files);
   };
   entry.open_tables = open_artifact_tables;
   return entry;

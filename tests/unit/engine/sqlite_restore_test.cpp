@@ -226,6 +226,6 @@ TEST_CASE("an artifact's tables are read without restoring it", "[engine][sqlite
 TEST_CASE("a drill restores into scratch space", "[engine][sqlite]") {
   const SqliteFolder folder;
   const auto artifact = sample(folder);
-  const auto scratch = engine::make_scratch_engine("sqlite", folder.folder.path().string(), {});
+  const auto scratch = engine::make_scratch_engine("sqlite", {folder.folder.path().string(), "drill", {}}, {});
   CHECK(restore(*scratch, artifact).fingerprint == artifact.summary.proof);
 }

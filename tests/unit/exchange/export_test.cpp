@@ -1,6 +1,7 @@
 // Whole exports: each target is read back by a program that is not ours, and a failed one leaves
 // its folder as it was.
 #include "exchange/export.hpp"
+#include "engine/sqlite/dialect.hpp"
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -51,7 +52,11 @@ class FakeTables final : public engine::ArtifactTables {
       sink.end_table();
     }
   }
+  const engine::SqlDialect* dialect() const override { return &dialect_; }
   void write_native(const std::string&, util::Task&) override {}
+
+ private:
+  const engine::sqlite_engine::SqliteDialect dialect_;
 };
 
 engine::Field null() { return {Type::null, ""}; }

@@ -27,12 +27,6 @@ std::string json_of(const engine::Field& field) {
   return out;
 }
 
-std::string sql(const engine::Field& field) {
-  std::string out;
-  append_sql(field, out);
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("exchange: CSV keeps NULL and the empty string apart", "[exchange]") {
@@ -81,30 +75,6 @@ TEST_CASE("exchange: JSON text survives being parsed again", "[exchange]") {
         std::string("Grüße 🐘"), std::string("{\"$hex\":\"00\"}")}) {
     CHECK(std::string(util::json::parse(json_of(text(value))).as_string()) == value);
   }
-}
-
-TEST_CASE("exchange: SQL literals give SQLite the value they came from", "[exchange]") {
-  sqlite::Connection memory(":memory:", sqlite::OpenMode::create);
-  const auto evaluated = [&](const engine::Field& field, const char* expected_type) {
-    auto statement = memory.prepare("SELECT " + sql(field) + ", typeof(" + sql(field) + ")");
-    REQUIRE(statement.step());
-    CHECK(statement.string(1) == expected_type);
-    const util::ByteView bytes = statement.blob(0);
-    return std::string(util::as_text(bytes));
-  };
-  const std::string with_nul("before\0after", 12);
-  CHECK(evaluated({Type::integer, "-9223372036854775808"}, "integer") == "-9223372036854775808");
-  CHECK(evaluated({Type::integer, "9223372036854775807"}, "integer") == "9223372036854775807");
-  CHECK(evaluated({Type::real, "1.0"}, "real") == "1.0");
-  CHECK(evaluated({Type::real, "inf"}, "real") == "Inf");
-  CHECK(evaluated({Type::real, "-inf"}, "real") == "-Inf");
-  CHECK(evaluated(text("it's; -- \"text\"\n"), "text") == "it's; -- \"text\"\n");
-  CHECK(evaluated(text(""), "text").empty());
-  CHECK(evaluated(text(with_nul), "text") == with_nul);
-  CHECK(evaluated({Type::blob, std::string("\x00'\xff", 3)}, "blob") ==
-        std::string("\x00'\xff", 3));
-  CHECK(evaluated({Type::blob, ""}, "blob").empty());
-  CHECK(evaluated({Type::null, ""}, "null").empty());
 }
 
 TEST_CASE("exchange: table names become file names that cannot collide or leave the folder",
