@@ -76,13 +76,18 @@ struct RestoreRequest {
   RestoreMode mode = RestoreMode::create;
   Scope scope;                  // tables to take; everything() = all
   bool integrity_check = true;  // the engine's own checks after loading
-  // Set when a drill has already run those checks on exactly these bytes; says which run it was.
-  std::optional<std::string> integrity_proved_by;
+  // Set when a drill has already restored exactly this artifact and found rows and checks right;
+  // says which run it was. An engine that can show that the target holds the same bytes as that
+  // drill's scratch need not look at the rows again.
+  std::optional<std::string> proved_by;
 };
 
 struct RestoreResult {
-  std::vector<repository::TableProof>
-      fingerprint;  // of what now stands in the target, for the restored tables
+  // Of what now stands in the target, for the restored tables.
+  std::vector<repository::TableProof> fingerprint;
+  // The fingerprint was not computed from rows: the target's bytes were read back and are those
+  // that the run in RestoreRequest::proved_by has proved.
+  bool proved_by_bytes = false;
   std::vector<std::string> warnings;
 };
 

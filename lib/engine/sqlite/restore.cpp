@@ -12,6 +12,7 @@
 #include "engine/sqlite/backup.hpp"
 #include "engine/sqlite/checks.hpp"
 #include "engine/sqlite/proof.hpp"
+#include "engine/sqlite/read_back.hpp"
 #include "engine/sqlite/table_source.hpp"
 #include "engine/sqlite/target_file.hpp"
 #include "util/error.hpp"
@@ -39,20 +40,9 @@ void write_at(int fd, std::uint64_t offset, util::ByteView content, const std::s
   }
 }
 
-void read_at(int fd, std::uint64_t offset, std::span<std::uint8_t> out, const std::string& path) {
-  while (!out.empty()) {
-    const ssize_t got = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw util::system_error(cat("cannot read ", path), errno);
-    if (got == 0) throw Error(ErrorCode::io, cat(path, " is shorter than what was written"));
-    out = out.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
-  }
-}
-
 // Returns the bytes written.
 std::uint64_t stage_pages(repository::ArtifactReader& reader, const StagedFile& staged,
-                          unsigned workers, util::Task& task) {
+                          unsigned workers, ReadBack* read_back, util::Task& task) {
   const auto stream = reader.open(kPagesStream);
   const std::uint64_t size = stream->chunk_offset(stream->chunk_count());
   task.progress().bytes_total = size;
@@ -60,6 +50,7 @@ std::uint64_t stage_pages(repository::ArtifactReader& reader, const StagedFile& 
   std::uint64_t flushed = 0;
   const auto take = [&](std::uint64_t offset, util::ByteView piece) {
     write_at(staged.fd(), offset, piece, staged.path());
+    if (read_back != nullptr) read_back->expect(offset, piece);
     const std::uint64_t end = offset + piece.size();
     task.progress().bytes += piece.size();
     if (end - flushed < kWritebackBytes) return;
@@ -67,9 +58,25 @@ std::uint64_t stage_pages(repository::ArtifactReader& reader, const StagedFile& 
                       SYNC_FILE_RANGE_WRITE);  // only advice: fsync decides
     flushed = end;
   };
-  stream->read_all(take, workers, task);
+  // One more than asked for: the thread that writes waits for the disk now and then.
+  stream->read_all(take, workers + 1, task);
   ++task.progress().streams_done;
   return size;
+}
+
+// A drill has proved rows and structure of these very pages, so it is enough that they arrived.
+RestoreResult restore_proved(StagedFile& staged, repository::ArtifactReader& reader,
+                             const RestoreRequest& request, util::Task& task) {
+  ReadBack read_back(staged.fd(), staged.path());
+  stage_pages(reader, staged, request.scope.parallel, &read_back, task);
+  staged.sync();
+  read_back.finish();
+  task.info(cat("every byte of the file was read back and is what run ", *request.proved_by,
+                " has proved"));
+  RestoreResult result;
+  result.fingerprint = reader.summary().proof;
+  result.proved_by_bytes = true;
+  return result;
 }
 
 RestoreResult check_and_prove(Sessions& sessions, const std::vector<Unit>& more,
@@ -123,19 +130,28 @@ RestoreResult restore_into_live(const TargetSettings& target, repository::Artifa
 
 // The staged file is read as a database through our own descriptor: no locks, no -wal and -shm
 // beside it.
-RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactReader& reader,
-                             const RestoreRequest& request, util::Task& task) {
-  StagedFile staged(target.path);
-  const std::uint64_t size = stage_pages(reader, staged, request.scope.parallel, task);
-  sqlite::PageSource source(staged.path(), size,
-                            [&](std::uint64_t offset, std::span<std::uint8_t> out) {
-                              read_at(staged.fd(), offset, out, staged.path());
-                            });
-  RestoreResult result = source.run([&] {
+sqlite::PageSource staged_source(const StagedFile& staged, std::uint64_t size) {
+  return {staged.path(), size, [&staged](std::uint64_t offset, std::span<std::uint8_t> out) {
+            read_at(staged.fd(), offset, out, staged.path());
+          }};
+}
+
+RestoreResult restore_and_prove(StagedFile& staged, repository::ArtifactReader& reader,
+                                const RestoreRequest& request, util::Task& task) {
+  const std::uint64_t size = stage_pages(reader, staged, request.scope.parallel, nullptr, task);
+  sqlite::PageSource source = staged_source(staged, size);
+  return source.run([&] {
     Sessions sessions = open_sessions(source, request.scope.parallel, task.stop());
     const Unit sync = [&](sqlite::Connection&, const std::stop_token&) { staged.sync(); };
     return check_and_prove(sessions, {sync}, request, task);
   });
+}
+
+RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactReader& reader,
+                             const RestoreRequest& request, util::Task& task) {
+  StagedFile staged(target.path);
+  RestoreResult result = request.proved_by ? restore_proved(staged, reader, request, task)
+                                           : restore_and_prove(staged, reader, request, task);
   task.check();
   if (provably_not_open(target.path)) {
     staged.publish();
@@ -143,6 +159,7 @@ RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactR
   }
   task.info(cat(target.path,
                 " was opened by another program meanwhile; replacing its content through SQLite"));
+  sqlite::PageSource source = staged_source(staged, task.progress().bytes_total);
   copy_into_live(source, target, task);
   return prove_live(target, request, task);
 }
@@ -176,7 +193,6 @@ void require_intact(sqlite::Connection& connection, const RestoreRequest& reques
     warnings.push_back("integrity and foreign keys were not checked, as asked for");
     return;
   }
-  if (request.integrity_proved_by) return;  // the same bytes have passed already
   const CheckResult check = check_integrity(connection, CheckLevel::full);
   if (!check.damage.empty()) {
     throw Error(ErrorCode::verification_failed,
@@ -225,10 +241,6 @@ RestoreResult restore_file(const TargetSettings& given, repository::ArtifactRead
             ? cat("the target ", target.path, " already holds ", state.tables.size(), " tables")
             : cat("the target ", target.path, " is a file that is not a SQLite database"),
         "use --mode replace to overwrite it, --mode append to add rows, or another target");
-  }
-  if (request.integrity_proved_by) {
-    task.info(cat("integrity check left out: run ", *request.integrity_proved_by,
-                  " has proved the same content"));
   }
   return by_pages(reader, request) ? restore_whole(target, state, reader, request, task)
                                    : restore_rows(target, state, reader, request, task);
@@ -282,7 +294,7 @@ void write_database_file(const std::string& path, repository::ArtifactReader& re
     return;
   }
   StagedFile staged(path);
-  stage_pages(reader, staged, RestoreRequest().scope.parallel, task);
+  stage_pages(reader, staged, RestoreRequest().scope.parallel, nullptr, task);
   staged.sync();
   staged.publish();
 }

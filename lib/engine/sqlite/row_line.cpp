@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -43,6 +44,7 @@ class LineWriter {
 
   void real(double value) {
     reserve(kNumberBytes);
+    if (hundredths(value)) return;
     char* from = here();
     char* to = std::to_chars(from, end(), value).ptr;
     const std::string_view text(from, static_cast<std::size_t>(to - from));
@@ -110,6 +112,26 @@ class LineWriter {
     *to++ = '\\';
     *to++ = letter;
     return to;
+  }
+
+  // Most reals that people store are amounts with two decimals, and their text is found sooner than
+  // to_chars() finds the shortest one. No two decimals of at most 15 digits read back as the same
+  // number, so one that does is the shortest; with a fraction it is also shorter than any exponent.
+  bool hundredths(double value) {
+    constexpr double kLargest = 1e12;
+    if (!(std::fabs(value) < kLargest)) return false;
+    const double scaled = std::nearbyint(value * 100);
+    if (scaled / 100 != value) return false;
+    const auto cents = static_cast<std::uint64_t>(std::fabs(scaled));
+    if (cents % 100 == 0) return false;
+    char* to = here();
+    if (value < 0) *to++ = '-';
+    to = std::to_chars(to, end(), cents / 100).ptr;
+    *to++ = '.';
+    *to++ = static_cast<char>('0' + cents / 10 % 10);
+    if (cents % 10 != 0) *to++ = static_cast<char>('0' + cents % 10);
+    used_ = offset_of(to);
+    return true;
   }
 
   void reserve(std::size_t more) {

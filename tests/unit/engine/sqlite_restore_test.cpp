@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "engine/sqlite/read_back.hpp"
 #include "support/sqlite_fixture.hpp"
 #include "util/text.hpp"
 
@@ -166,15 +168,50 @@ TEST_CASE("damaged pages do not replace anything", "[engine][sqlite]") {
   CHECK(folder.names() == names);
 }
 
-TEST_CASE("the integrity check is left out only with a note or a proof", "[engine][sqlite]") {
+TEST_CASE("the integrity check is left out only with a note", "[engine][sqlite]") {
   const SqliteFolder folder;
   const auto artifact = sample(folder);
   engine::RestoreRequest request;
   request.integrity_check = false;
   CHECK(restore(*folder.engine("a.db"), artifact, request).warnings.size() == 1);
-  request.integrity_check = true;
-  request.integrity_proved_by = "01run";
-  CHECK(restore(*folder.engine("b.db"), artifact, request).warnings.empty());
+}
+
+TEST_CASE("what a drill has proved is restored byte for byte, without looking at rows again",
+          "[engine][sqlite]") {
+  const SqliteFolder folder;
+  const auto artifact = sample(folder);
+  engine::RestoreRequest request;
+  request.proved_by = "01run";
+  const auto result = restore(*folder.engine("b.db"), artifact, request);
+  CHECK(result.proved_by_bytes);
+  CHECK(result.warnings.empty());
+  CHECK(result.fingerprint == artifact.summary.proof);
+  util::QuietTask quiet;
+  CHECK(folder.engine("b.db")->fingerprint({}, quiet.task()) == artifact.summary.proof);
+}
+
+TEST_CASE("a file that gives back other bytes than were written is found out", "[engine][sqlite]") {
+  const SqliteFolder folder;
+  util::Bytes content(3 << 20U);
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::uint8_t>(i * 7);
+  const std::string path = folder.file("copy");
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(content.data()),
+             static_cast<std::streamsize>(content.size()));
+  const util::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto read_back = [&] {
+    engine::sqlite_engine::ReadBack comparison(file.get(), path);
+    for (std::size_t offset = 0; offset < content.size(); offset += 1U << 20U) {
+      comparison.expect(offset, util::ByteView(content).subspan(offset, 1U << 20U));
+    }
+    comparison.finish();
+  };
+  CHECK_NOTHROW(read_back());
+  content[(2U << 20U) + 17] ^= 1U;
+  CHECK_THROWS_WITH(read_back(), Catch::Contains("other bytes at 2097152"));
+  content.resize(4U << 20U);
+  content[(2U << 20U) + 17] ^= 1U;
+  CHECK_THROWS_WITH(read_back(), Catch::Contains("shorter than what was written"));
 }
 
 TEST_CASE("an artifact's tables are read without restoring it", "[engine][sqlite]") {
@@ -226,6 +263,7 @@ TEST_CASE("an artifact's tables are read without restoring it", "[engine][sqlite
 TEST_CASE("a drill restores into scratch space", "[engine][sqlite]") {
   const SqliteFolder folder;
   const auto artifact = sample(folder);
-  const auto scratch = engine::make_scratch_engine("sqlite", {folder.folder.path().string(), "drill", {}}, {});
+  const auto scratch =
+      engine::make_scratch_engine("sqlite", {folder.folder.path().string(), "drill", {}}, {});
   CHECK(restore(*scratch, artifact).fingerprint == artifact.summary.proof);
 }
