@@ -247,6 +247,7 @@ Manifest ArtifactWriterImpl::seal(const Summary& summary, util::TimePoint now) {
   manifest.type = identity_.type;
   manifest.base = identity_.base;
   manifest.started = identity_.started;
+  manifest.origin = identity_.origin;
   manifest.sealed = now;
   manifest.summary = summary;
   manifest.rows = summary.rows;

@@ -5,6 +5,7 @@
 
 #include "repository/read_ahead.hpp"
 #include "repository/repository_impl.hpp"
+#include "repository/throttle.hpp"
 #include "util/text.hpp"
 
 namespace dbbackup::repository {
@@ -33,12 +34,15 @@ std::vector<Damage> DamageLog::take() {
 
 class Checking {
  public:
-  Checking(RepositoryImpl& repository, util::Task& task) : repository_(repository), task_(task) {}
+  Checking(RepositoryImpl& repository, util::Task& task)
+      : repository_(repository),
+        throttle_(repository.settings_.maintenance_rate, repository.clock_),
+        task_(task) {}
 
-  CheckReport run(unsigned read_percent) {
+  CheckReport run(const ReadShare& share) {
     check_small_objects();
     check_packs();
-    if (read_percent > 0) read_packs(read_percent);
+    if (share.length > 0) read_packs(share);
     judge_absent_packs();
     mark_lost();
     check_artifacts();
@@ -110,12 +114,10 @@ class Checking {
   }
 
   // Whole packs, so that header, trailer and every record are looked at.
-  void read_packs(unsigned percent) {
+  void read_packs(const ReadShare& share) {
     std::vector<storage::ObjectInfo> chosen;
     for (const auto& [id, info] : stored_) {
-      std::uint8_t dice[4];
-      crypto::random_bytes(dice, sizeof dice);
-      if (util::read_u32(dice) % 100 < percent) chosen.push_back(info);
+      if (share.contains(util::read_u32(id))) chosen.push_back(info);
     }
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
@@ -123,6 +125,7 @@ class Checking {
     const auto work = [&] {
       for (std::size_t i = next++; i < chosen.size(); i = next++) {
         try {
+          throttle_.wait_for(chosen[i].size, task_.stop());
           task_.check();
           const std::optional<Error> problem = read_pack(chosen[i]);
           const std::scoped_lock lock(mutex);
@@ -256,6 +259,7 @@ class Checking {
   }
 
   RepositoryImpl& repository_;
+  Throttle throttle_;
   util::Task& task_;
   CheckReport report_;
   DamageLog damage_;
@@ -264,8 +268,14 @@ class Checking {
   std::unordered_set<ChunkId, ChunkIdHash> sound_lists_;
 };
 
-CheckReport RepositoryImpl::check(unsigned read_percent, util::Task& task) {
-  return Checking(*this, task).run(std::min(read_percent, 100U));
+ReadShare ReadShare::of_chance(unsigned percent) {
+  std::uint8_t dice[4];
+  crypto::random_bytes(dice, sizeof dice);
+  return {util::read_u32(dice), kWhole * std::min(percent, 100U) / 100};
+}
+
+CheckReport RepositoryImpl::check(const ReadShare& share, util::Task& task) {
+  return Checking(*this, task).run(share);
 }
 
 std::vector<Damage> RepositoryImpl::verify(const std::string& artifact_id, util::Task& task) {

@@ -63,6 +63,9 @@ json::Object encode_summary(const Summary& summary) {
   }
   object["skipped"] = std::move(skipped);
   object["warnings"] = json::from_strings(summary.warnings);
+  if (!summary.suspicions.empty()) {
+    object["suspicions"] = json::from_strings(summary.suspicions);
+  }
   object["engine_data"] = summary.engine_data;
   return object;
 }
@@ -83,6 +86,7 @@ Summary decode_summary(const json::Object& object) {
     summary.skipped.emplace_back(text(skipped, "name"), text(skipped, "reason"));
   }
   summary.warnings = json::get_strings(object, "warnings");
+  summary.suspicions = json::get_strings(object, "suspicions");
   const json::Object* engine_data = json::get_object(object, "engine_data");
   if (engine_data == nullptr) malformed("engine_data");
   summary.engine_data = *engine_data;
@@ -136,6 +140,7 @@ json::Object encode_manifest(const Manifest& manifest) {
   object["base"] = manifest.base;
   object["started"] = util::format_rfc3339(manifest.started);
   object["sealed"] = util::format_rfc3339(manifest.sealed);
+  if (!manifest.origin.empty()) object["origin"] = manifest.origin;
   object["summary"] = encode_summary(manifest.summary);
   json::Array streams;
   for (std::size_t i = 0; i < manifest.streams.size(); ++i) {
@@ -168,6 +173,7 @@ Manifest decode_manifest(const json::Object& object) {
   manifest.base = text(object, "base");
   manifest.started = time(object, "started");
   manifest.sealed = time(object, "sealed");
+  if (const json::Object* origin = json::get_object(object, "origin")) manifest.origin = *origin;
   const json::Object* summary = json::get_object(object, "summary");
   if (summary == nullptr) malformed("summary");
   manifest.summary = decode_summary(*summary);

@@ -23,6 +23,9 @@ struct Manifest {
   std::string base;
   util::TimePoint started;
   util::TimePoint sealed;
+  // The database and job as they were set up, without secrets: what a rescan on an empty machine
+  // makes them from. This room does not look inside.
+  util::json::Object origin;
   Summary summary;
   std::vector<StreamInfo> streams;
   std::vector<std::string>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "repository/repository_impl.hpp"
+#include "repository/throttle.hpp"
 #include "util/kill_point.hpp"
 #include "util/text.hpp"
 
@@ -24,19 +25,20 @@ constexpr std::size_t kPackOverhead = kPackHeaderBytes + crypto::kSealOverhead +
 
 class Pruning {
  public:
-  Pruning(RepositoryImpl& repository, std::optional<util::TimePoint> oldest_running_start,
-          util::Task& task)
+  Pruning(RepositoryImpl& repository, const PruneOptions& options, util::Task& task)
       : repository_(repository),
         index_(repository.index_),
-        oldest_running_start_(oldest_running_start),
+        options_(options),
+        oldest_running_start_(options.oldest_running_start),
+        throttle_(repository.settings_.maintenance_rate, repository.clock_),
         task_(task) {}
 
-  PruneReport run(bool dry_run) {
+  PruneReport run() {
     std::vector<std::string> unreadable_lists;
     condemned_ = repository_.condemned_packs(&unreadable_lists, task_.stop());
     mark();
     choose();
-    if (dry_run) return std::move(report_);
+    if (options_.dry_run) return std::move(report_);
     report_.removable_bytes = 0;
     repository_.require_writable();
     repack();
@@ -61,6 +63,7 @@ class Pruning {
     walked_lists_.clear();
     try {
       for (const Manifest& manifest : repository_.list(task_.stop(), nullptr)) {
+        if (options_.dry_run && options_.without.contains(manifest.id)) continue;
         for (std::size_t i = 0; i < manifest.streams.size(); ++i) {
           mark_list(chunk_list_root(manifest, i), manifest.id);
         }
@@ -156,6 +159,7 @@ class Pruning {
       if (builder.bytes() >= repository_.settings_.pack_bytes) put();
     }
     put();
+    util::kill_point("prune.in_repack");
     // Packs of a prune that crashed here before it could list them, too: what they were copied from
     // has looked dead ever since, and is about to be condemned.
     repository_.list_unlisted_packs({dead_.begin(), dead_.end()}, task_.stop());
@@ -175,6 +179,8 @@ class Pruning {
         if (number < live_.size() && !live_[number]) continue;
         Bytes record = repository_.store_->get(
             pack_key(pack.id), storage::Range{entry.offset, entry.stored}, task_.stop());
+        throttle_.wait_for(record.size(), task_.stop());
+        task_.check();
         Bytes plain;
         open_record(repository_.keys_, entry, record, plain);
         records.emplace_back(entry, std::move(record));
@@ -195,6 +201,7 @@ class Pruning {
     if (dead_.empty()) return;
     // Before the list is there: a put() that fails may have had its effect all the same, and then
     // nobody may have begun to rely on these packs since.
+    util::kill_point("prune.before_condemn");
     const std::string key = cat(kCondemnedPrefix, repository_.ids_.next());
     for (const PackId& id : dead_) index_.set_state(id, PackState::condemned);
     repository_.condemnations_[key] = repository_.sessions_.condemned();
@@ -248,6 +255,7 @@ class Pruning {
     util::kill_point("prune.before_delete");
     for (const PackId& id : gone) {
       task_.check();
+      util::kill_point("prune.in_delete");
       const std::string key = pack_key(id);
       const auto info = repository_.store_->stat(key);
       if (!info) continue;  // a prune that crashed had come so far
@@ -305,7 +313,9 @@ class Pruning {
 
   RepositoryImpl& repository_;
   LocalIndex& index_;
+  const PruneOptions& options_;
   const std::optional<util::TimePoint> oldest_running_start_;
+  Throttle throttle_;
   util::Task& task_;
   PruneReport report_;
   std::vector<bool> live_;  // by number of chunk
@@ -316,10 +326,9 @@ class Pruning {
   std::vector<Pack> thin_;
 };
 
-PruneReport RepositoryImpl::prune(bool dry_run, std::optional<util::TimePoint> oldest_running_start,
-                                  util::Task& task) {
+PruneReport RepositoryImpl::prune(const PruneOptions& options, util::Task& task) {
   const std::scoped_lock maintenance(maintenance_);
-  return Pruning(*this, oldest_running_start, task).run(dry_run);
+  return Pruning(*this, options, task).run();
 }
 
 }  // namespace dbbackup::repository

@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ struct Settings {
       128ULL << 20U;  // budget for chunks and packs in flight, per artifact being written
   std::uint32_t pack_bytes = 32U << 20U;
   int compression_level = 3;
+  // Most bytes per second that repacking and checking read, so that they leave the disk and the
+  // line to others; 0: no limit.
+  std::uint64_t maintenance_rate = 0;
 };
 
 struct Created {
@@ -72,6 +76,7 @@ struct ArtifactIdentity {
   std::string type = "full";
   std::string base = {};
   util::TimePoint started;
+  util::json::Object origin = {};  // Manifest::origin
 };
 
 struct Committed {
@@ -85,6 +90,17 @@ struct Damage {
   std::vector<std::string> artifacts;  // ids that need it
 };
 
+// Which packs a check reads. Pack ids are random, so their first 32 bits place them evenly on a
+// ring; a share is an arc of it. Arcs that join read everything once they have gone round.
+struct ReadShare {
+  static constexpr std::uint64_t kWhole = std::uint64_t{1} << 32U;
+  std::uint64_t begin = 0;   // below kWhole
+  std::uint64_t length = 0;  // 0: nothing is read; kWhole: everything
+
+  static ReadShare of_chance(unsigned percent);
+  bool contains(std::uint32_t place) const { return (place - begin) % kWhole < length; }
+};
+
 struct CheckReport {
   std::uint64_t artifacts = 0;
   std::uint64_t packs = 0;
@@ -93,11 +109,19 @@ struct CheckReport {
   std::vector<Damage> damage;
 };
 
+struct PruneOptions {
+  bool dry_run = false;
+  // Start of the oldest run that uses the repository; empty: nothing runs.
+  std::optional<util::TimePoint> oldest_running_start = {};
+  // Dry run only: artifacts that a prune would have removed before.
+  std::set<std::string> without = {};
+};
+
 struct PruneReport {
   std::vector<std::string> condemned_packs;
   std::vector<std::string> removed_objects;
   std::uint64_t repacked_bytes = 0;
-  std::uint64_t removable_bytes = 0;  // what is or would be freed
+  std::uint64_t removable_bytes = 0;  // what was freed; of a dry run: what would be, at last
   std::uint64_t kept_bytes = 0;
 };
 
@@ -142,13 +166,19 @@ class Repository {
 
   // Two steps: condemns packs no manifest needs (and repacks half-dead ones), then deletes what was
   // condemned before `oldest_running_start` (or everything condemned when nothing runs).
-  virtual PruneReport prune(bool dry_run, std::optional<util::TimePoint> oldest_running_start,
-                            util::Task& task) = 0;
+  virtual PruneReport prune(const PruneOptions& options, util::Task& task) = 0;
+  PruneReport prune(bool dry_run, std::optional<util::TimePoint> oldest_running_start,
+                    util::Task& task) {
+    return prune({.dry_run = dry_run, .oldest_running_start = oldest_running_start}, task);
+  }
 
   // Verifies that every manifest opens, every chunk it names is in an existing pack of the right
-  // size; with read_percent > 0 also reads that share of the packs and authenticates every chunk
-  // and rehashes its plaintext.
-  virtual CheckReport check(unsigned read_percent, util::Task& task) = 0;
+  // size; also reads a share of the packs, authenticates every chunk and rehashes its plaintext.
+  virtual CheckReport check(const ReadShare& share, util::Task& task) = 0;
+  // Reads about `read_percent` of the packs, chosen by chance.
+  CheckReport check(unsigned read_percent, util::Task& task) {
+    return check(ReadShare::of_chance(read_percent), task);
+  }
   // Reads and authenticates everything one artifact needs. The damage found, empty when it is
   // sound.
   virtual std::vector<Damage> verify(const std::string& artifact_id, util::Task& task) = 0;

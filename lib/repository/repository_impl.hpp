@@ -66,9 +66,10 @@ class RepositoryImpl final : public Repository {
   std::optional<Manifest> find(const std::string& artifact_id) override;
   std::unique_ptr<ArtifactReader> read(const std::string& artifact_id) override;
   void remove(const std::string& artifact_id) override;
-  PruneReport prune(bool dry_run, std::optional<util::TimePoint> oldest_running_start,
-                    util::Task& task) override;
-  CheckReport check(unsigned read_percent, util::Task& task) override;
+  using Repository::check;
+  using Repository::prune;
+  PruneReport prune(const PruneOptions& options, util::Task& task) override;
+  CheckReport check(const ReadShare& share, util::Task& task) override;
   std::vector<Damage> verify(const std::string& artifact_id, util::Task& task) override;
   void rescan(util::Task& task) override;
   std::vector<KeySlot> key_slots() override;

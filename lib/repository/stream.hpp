@@ -100,7 +100,8 @@ struct Summary {
   std::vector<TableProof> proof;
   std::vector<std::pair<std::string, std::string>> skipped;  // name, reason
   std::vector<std::string> warnings;
-  util::json::Object engine_data;  // whatever the engine needs again at restore; small
+  std::vector<std::string> suspicions;  // what looked wrong beside the job's artifact before
+  util::json::Object engine_data;       // whatever the engine needs again at restore; small
 };
 
 class ArtifactWriter {
