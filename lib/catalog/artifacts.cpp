@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "catalog/columns.hpp"
 #include "catalog/holds.hpp"
 #include "catalog/ids.hpp"
@@ -20,7 +22,7 @@ constexpr Table kTable{
     "artifacts",
     "id,name,job,database,repository,engine,server_version,type,base,state,created_at,started_at,"
     "consistency_kind,consistency_position,streams,rows,source_bytes,added_bytes,warnings,skipped,"
-    "proof_run,proved_at"};
+    "proof_run,proved_at,suspicions,accepted_at"};
 
 auto fields(auto& artifact) {
   return std::tie(artifact.id, artifact.name, artifact.job, artifact.database, artifact.repository,
@@ -28,7 +30,8 @@ auto fields(auto& artifact) {
                   artifact.state, artifact.created_at, artifact.started_at,
                   artifact.consistency_kind, artifact.consistency_position, artifact.streams,
                   artifact.rows, artifact.source_bytes, artifact.added_bytes, artifact.warnings,
-                  artifact.skipped, artifact.proof_run, artifact.proved_at);
+                  artifact.skipped, artifact.proof_run, artifact.proved_at, artifact.suspicions,
+                  artifact.accepted_at);
 }
 
 Artifact read_one(const Statement& row) {
@@ -72,6 +75,7 @@ Artifact merged(const Artifact& given, const Artifact& known) {
     artifact.proof_run = known.proof_run;
     artifact.proved_at = known.proved_at;
   }
+  if (!artifact.accepted_at) artifact.accepted_at = known.accepted_at;
   return artifact;
 }
 }  // namespace
@@ -119,10 +123,28 @@ std::vector<Artifact> Catalog::artifacts(const ArtifactFilter& wanted) {
     filter.equals("database", wanted.database);
     filter.equals("job", wanted.job);
     filter.equals("repository", wanted.repository);
+    if (!wanted.control && wanted.database != kControlName && wanted.job != kControlName) {
+      filter.add(not_control());
+    }
     Statement statement = db.prepare(
         cat(select_sql(kTable), filter.sql(), " ORDER BY created_at DESC, id DESC LIMIT ?"));
     statement.bind(filter.bind(statement), std::int64_t{wanted.limit.value_or(-1)});
     return read_rows(statement, read_one);
+  });
+}
+
+std::vector<std::string> Catalog::accept_artifact(const std::string& id) {
+  return impl_->write([&](Connection& db) {
+    const Artifact artifact = get(db, id);
+    const util::TimePoint now = impl_->clock.now();
+    Statement statement = db.prepare(
+        "UPDATE artifacts SET accepted_at = ?4"
+        " WHERE (id = ?1 OR (job = ?2 AND job <> '' AND created_at <= ?3))"
+        " AND suspicions <> '[]' AND accepted_at IS NULL RETURNING id");
+    bind_fields(statement, std::tie(id, artifact.job, artifact.created_at, now));
+    auto accepted = read_rows(statement, [](const Statement& row) { return row.string(0); });
+    std::sort(accepted.begin(), accepted.end());
+    return accepted;
   });
 }
 

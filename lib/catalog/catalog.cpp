@@ -4,6 +4,7 @@
 #include "catalog/migrations.hpp"
 #include "catalog/private_copy.hpp"
 #include "catalog/settings.hpp"
+#include "crypto/cipher.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -35,6 +36,17 @@ void require_sound(Connection& db, const fs::path& file) {
   throw Error(ErrorCode::source_damaged, cat(file.string(), ": ", statement.text(0)));
 }
 
+// Space that trimming frees goes back to the disk in small steps. The mode is a matter of the
+// file's layout, so a file of an older version is written anew, once.
+void use_incremental_vacuum(Connection& db) {
+  constexpr std::int64_t kIncremental = 2;  // Source: sqlite.org/pragma.html#pragma_auto_vacuum
+  Statement statement = db.prepare("PRAGMA auto_vacuum");
+  statement.step();
+  if (statement.integer(0) == kIncremental) return;
+  statement.reset();
+  db.execute("PRAGMA auto_vacuum=INCREMENTAL; VACUUM");
+}
+
 void use_wal(Connection& db, const fs::path& file) {
   Statement statement = db.prepare("PRAGMA journal_mode=WAL");
   if (statement.step() && statement.text(0) == "wal") return;
@@ -48,6 +60,7 @@ Connection open_writer(const fs::path& file) {
     Connection db = open(file);
     require_sound(db, file);
     apply(db, file, migrations());
+    use_incremental_vacuum(db);
     use_wal(db, file);
     db.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
     return db;
@@ -81,9 +94,7 @@ Catalog::Impl::Impl(const fs::path& path, const crypto::Secret& daemon_key,
       ids(wall_clock),
       writer(open_writer(file)),
       log_writer(open_log_writer(file)),
-      reader(open_reader(file)) {
-  check_daemon_key();
-}
+      reader(open_reader(file)) {}
 
 // The first start seals a word; a later start that cannot open it was given another key, and would
 // find out about it at night.
@@ -108,7 +119,12 @@ void Catalog::Impl::check_daemon_key() {
 }
 
 Catalog::Catalog(const fs::path& file, const crypto::Secret& daemon_key, const util::Clock& clock)
-    : impl_(std::make_unique<Impl>(file, daemon_key, clock)) {}
+    : impl_(std::make_unique<Impl>(file, daemon_key, clock)) {
+  impl_->check_daemon_key();
+}
+
+Catalog::Catalog(const fs::path& file, Foreign, const util::Clock& clock)
+    : impl_(std::make_unique<Impl>(file, crypto::random_key(), clock)) {}
 
 Catalog::~Catalog() = default;
 

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,17 @@ struct ArtifactFilter {
   std::string database = {};
   std::string job = {};
   std::string repository = {};
+  bool control =
+      false;  // also backups of the control database, which otherwise only their name shows
+};
+
+// How much of the past is kept: what is older goes, and the oldest beyond a number.
+struct HistoryLimits {
+  util::Milliseconds keep_runs = std::chrono::days(400);
+  util::Milliseconds keep_logs = std::chrono::days(400);
+  util::Milliseconds keep_events = std::chrono::days(400);
+  std::int64_t most_runs = 1'000'000;
+  std::int64_t most_events = 1'000'000;
 };
 
 // What status needs about one job, in one query for all jobs.
@@ -56,11 +68,16 @@ struct JobSummary {
 
 class Catalog {
  public:
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
+  // Of one run; what comes after them is lost, and the last line says so.
+  static constexpr std::int64_t kMostLogLines = 100'000;
 
   // `daemon_key` encrypts stored secrets.
   Catalog(const std::filesystem::path& file, const crypto::Secret& daemon_key,
           const util::Clock& clock);
+  // A copy of the control database of a daemon whose key is not here: everything but secrets.
+  struct Foreign {};
+  Catalog(const std::filesystem::path& file, Foreign, const util::Clock& clock);
   ~Catalog();
 
   // -- databases. Lists are ordered by name.
@@ -119,6 +136,9 @@ class Catalog {
   std::optional<Run> find_run(const std::string& id);
   Run run(const std::string& id_or_prefix);  // Errors: not_found; usage when a prefix fits several
   std::vector<Run> runs(const RunFilter& filter);  // newest first
+  // The newest backup run of a job that came to an end by itself: what was cancelled or skipped
+  // says nothing about the job.
+  std::optional<Run> last_attempt(const std::string& job);
   // Called once at start: running ones become `interrupted`; returns them. Queued ones stay queued
   // and are returned by runs({.unfinished = true}).
   std::vector<Run> mark_interrupted(const std::string& reason);
@@ -138,6 +158,9 @@ class Catalog {
   // By id, unique prefix, or latest[:JOB][@TIME]. Errors: not_found; usage.
   Artifact artifact(const std::string& reference);
   std::vector<Artifact> artifacts(const ArtifactFilter& filter);  // newest first
+  // Says of a suspicious artifact, and of the earlier suspicious ones of its job, that they are as
+  // they should be. Returns the ids of those it was news for.
+  std::vector<std::string> accept_artifact(const std::string& id);
   void remove_artifact(const std::string& id);  // Errors: refused while a hold is on it
 
   // -- holds
@@ -167,9 +190,13 @@ class Catalog {
   };
   std::vector<RepositoryUsage> repository_usage();
 
-  // Deletes ended runs (with logs) and events older than the given ages; never the newest run of
-  // each kind of a job, nor the newest ended one, nor the last run of a schedule.
-  void trim_history(util::Milliseconds keep_runs, util::Milliseconds keep_events);
+  // Deletes the oldest ended runs (with logs), log lines and events beyond the limits, in small
+  // transactions, and gives the space back; never the newest run of each kind of a job, nor the
+  // newest ended one, nor the last run of a schedule. Ends early when a stop is requested.
+  void trim_history(const HistoryLimits& limits, const std::stop_token& stop = {});
+  // Adds ended runs and events of another control database, a lost one's copy; what is here already
+  // stays. Returns how many runs were new.
+  std::size_t adopt_history(const std::vector<Run>& runs, const std::vector<Event>& events);
   // A consistent copy of the control database, mode 0600, replacing `file` atomically.
   void copy_to(const std::filesystem::path& file);
 

@@ -11,6 +11,8 @@ namespace dbbackup::catalog {
 using sqlite::Statement;
 namespace json = util::json;
 
+std::string not_control() { return util::cat("database <> ", sqlite::quote_text(kControlName)); }
+
 std::string select_sql(const Table& table) {
   return util::cat("SELECT ", table.columns, " FROM ", table.name);
 }

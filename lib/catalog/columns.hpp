@@ -30,6 +30,9 @@ struct Table {
   std::string_view columns;
 };
 
+// The condition that leaves out the control database's own backups.
+std::string not_control();
+
 std::string select_sql(const Table& table);  // SELECT a,b,c FROM t
 std::string insert_sql(const Table& table);  // INSERT INTO t (a,b,c) VALUES (?,?,?)
 std::string update_sql(const Table& table);  // UPDATE t SET b=?2,c=?3 WHERE a=?1

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "catalog/columns.hpp"
+#include "catalog/event_rows.hpp"
 #include "catalog/impl.hpp"
 #include "util/text.hpp"
 
@@ -32,6 +33,12 @@ std::vector<Event> select(Connection& db, const Filter& filter, std::string_view
   return read_rows(statement, read_one);
 }
 }  // namespace
+
+void insert_absent(Connection& db, const Event& event) {
+  Statement statement = db.prepare(cat(insert_sql(kTable), " ON CONFLICT DO NOTHING"));
+  bind_fields(statement, fields(event));
+  statement.run();
+}
 
 void Catalog::add_event(const Event& event) {
   Event filled = event;

@@ -25,6 +25,8 @@ namespace dbbackup::catalog {
 struct Catalog::Impl {
   Impl(const std::filesystem::path& path, const crypto::Secret& daemon_key,
        const util::Clock& wall_clock);
+  // Seals with the daemon's key what a later start opens, or refuses a key that does not open it.
+  void check_daemon_key();
 
   // Runs body(connection) and returns what it returns.
   template <typename Body>
@@ -63,7 +65,6 @@ struct Catalog::Impl {
       return result;
     }
   }
-  void check_daemon_key();
 
   std::mutex write_mutex;
   std::mutex read_mutex;

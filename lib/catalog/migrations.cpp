@@ -211,8 +211,37 @@ CREATE TABLE events (
 CREATE INDEX events_by_time ON events (at);
 )sql";
 
+// Retention by the job's calendar, suspicious artifacts, and a repository's figures without the
+// backups of the control database itself.
+constexpr std::string_view kRetention = R"sql(
+ALTER TABLE jobs ADD COLUMN timezone TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN max_row_drop INTEGER NOT NULL DEFAULT 50;
+ALTER TABLE artifacts ADD COLUMN suspicions TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE artifacts ADD COLUMN accepted_at INTEGER;
+CREATE INDEX runs_by_job_and_kind ON runs (job, kind, id);
+
+DROP TRIGGER usage_after_insert;
+DROP TRIGGER usage_after_delete;
+DROP TRIGGER usage_after_update;
+CREATE TRIGGER usage_after_insert AFTER INSERT ON artifacts BEGIN
+  UPDATE repositories SET artifacts = artifacts + (NEW.database <> 'dbbackup-control'),
+    stored_bytes = stored_bytes + NEW.added_bytes WHERE name = NEW.repository;
+END;
+CREATE TRIGGER usage_after_delete AFTER DELETE ON artifacts BEGIN
+  UPDATE repositories SET artifacts = artifacts - (OLD.database <> 'dbbackup-control'),
+    stored_bytes = stored_bytes - OLD.added_bytes WHERE name = OLD.repository;
+END;
+CREATE TRIGGER usage_after_update AFTER UPDATE OF repository, added_bytes ON artifacts BEGIN
+  UPDATE repositories SET artifacts = artifacts - (OLD.database <> 'dbbackup-control'),
+    stored_bytes = stored_bytes - OLD.added_bytes WHERE name = OLD.repository;
+  UPDATE repositories SET artifacts = artifacts + (NEW.database <> 'dbbackup-control'),
+    stored_bytes = stored_bytes + NEW.added_bytes WHERE name = NEW.repository;
+END;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, kVersion1},
+    Migration{2, kRetention},
 };
 static_assert(kMigrations.back().version == Catalog::kSchemaVersion);
 

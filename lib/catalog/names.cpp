@@ -44,6 +44,10 @@ void require_free_name(Connection& db, const Noun& noun, const std::string& name
                 cat("names have 1 to ", kLongestName,
                     " characters of A-Z a-z 0-9 . _ - and begin with a letter or digit"));
   }
+  if (name == kControlName) {
+    throw Error(ErrorCode::usage, cat("the name ", name, " is reserved"),
+                "backups of the control database itself have it; choose another name");
+  }
   if (exists(db, noun, name)) {
     throw Error(ErrorCode::already_exists, cat(noun.word, " ", name, " exists already"),
                 "choose another name, or remove the old one first");

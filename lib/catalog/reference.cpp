@@ -58,6 +58,7 @@ std::optional<Latest> parse(std::string_view reference) {
 
 Filter filter_of(const Latest& latest) {
   Filter filter;
+  if (latest.job != kControlName) filter.add(not_control());
   filter.equals("job", latest.job);
   if (latest.not_after) {
     filter.add(cat("created_at <= ", std::int64_t{util::to_unix_ms(*latest.not_after)}));
@@ -75,6 +76,7 @@ std::optional<std::string> find_newest(Connection& db, const Latest& latest) {
 
 std::optional<util::TimePoint> oldest_time(Connection& db, const std::string& job) {
   Filter filter;
+  if (job != kControlName) filter.add(not_control());
   filter.equals("job", job);
   Statement statement = db.prepare(cat("SELECT min(created_at) FROM artifacts", filter.sql()));
   filter.bind(statement);
@@ -87,7 +89,9 @@ std::optional<util::TimePoint> oldest_time(Connection& db, const std::string& jo
 // Jobs that are there or have left artifacts behind.
 std::vector<std::string> known_jobs(Connection& db) {
   Statement statement = db.prepare(
-      "SELECT name FROM jobs UNION SELECT job FROM artifacts WHERE job <> '' ORDER BY 1");
+      "SELECT name FROM jobs UNION SELECT job FROM artifacts WHERE job <> '' AND job <> ?"
+      " ORDER BY 1");
+  statement.bind(1, kControlName);
   return read_rows(statement, [](const Statement& row) { return row.string(0); });
 }
 

@@ -1,4 +1,5 @@
 #include "catalog/columns.hpp"
+#include "catalog/event_rows.hpp"
 #include "catalog/ids.hpp"
 #include "catalog/impl.hpp"
 #include "catalog/job_summary.hpp"
@@ -120,6 +121,30 @@ std::vector<Run> Catalog::runs(const RunFilter& wanted) {
   });
 }
 
+std::optional<Run> Catalog::last_attempt(const std::string& job) {
+  return impl_->read([&](Connection& db) {
+    Filter filter;
+    filter.equals("job", job);
+    filter.add("kind = 'backup'");
+    filter.add("state IN ('succeeded', 'partial', 'failed', 'interrupted')");
+    const std::vector<Run> newest = select(db, filter, 1);
+    return newest.empty() ? std::nullopt : std::optional(newest.front());
+  });
+}
+
+std::size_t Catalog::adopt_history(const std::vector<Run>& runs, const std::vector<Event>& events) {
+  return impl_->write([&](Connection& db) {
+    std::size_t adopted = 0;
+    for (const Run& run : runs) {
+      if (!is_ended(run.state) || id_exists(db, kRun, run.id)) continue;
+      insert(db, run);
+      ++adopted;
+    }
+    for (const Event& event : events) insert_absent(db, event);
+    return adopted;
+  });
+}
+
 std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
   return impl_->write([&](Connection& db) {
     Filter running;
@@ -138,13 +163,18 @@ std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
 
 void Catalog::append_log(const std::string& run, const LogLine& line) {
   impl_->write_log([&](Connection& db) {
+    if (!id_exists(db, kRun, run)) throw no_such_id(kRun, run);
+    // The line at the limit says that it is the last one, and those after it are not written.
     Statement statement = db.prepare(R"sql(
       INSERT INTO log_lines (run, number, at, severity, line)
-      SELECT ?1, (SELECT coalesce(max(number) + 1, 0) FROM log_lines WHERE run = ?1), ?2, ?3, ?4
-      FROM runs WHERE id = ?1)sql");
-    bind_fields(statement, std::tie(run, line.at, line.severity, line.line));
+      SELECT ?1, number, ?2, ?3,
+             CASE WHEN number = ?5 THEN 'the log is full; later lines are in the journal only'
+                  ELSE ?4 END
+      FROM (SELECT coalesce(max(number) + 1, 0) AS number FROM log_lines WHERE run = ?1)
+      WHERE number <= ?5)sql");
+    const std::int64_t last = kMostLogLines - 1;
+    bind_fields(statement, std::tie(run, line.at, line.severity, line.line, last));
     statement.run();
-    if (db.changes() == 0) throw no_such_id(kRun, run);
   });
 }
 

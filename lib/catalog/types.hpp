@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "util/time.hpp"
 
 namespace dbbackup::catalog {
+
+// Database and job name of the control database's own backups; no user's object may have it.
+inline constexpr std::string_view kControlName = "dbbackup-control";
 
 using Options = std::vector<std::pair<std::string, std::string>>;
 
@@ -58,6 +62,11 @@ struct Job {
   Options where;
   std::int64_t parallel = 0;  // 0: the daemon's default
   Keep keep;
+  std::string
+      timezone;  // whose days and weeks `keep` counts; empty: of its schedule, or the daemon's
+  // Share of a table's rows, in percent, that may be gone since the artifact before without making
+  // the new one suspicious.
+  std::int64_t max_row_drop = 50;
   std::optional<util::Milliseconds> max_age;
   std::int64_t retries = 0;
   std::optional<util::Milliseconds> retry_delay;
@@ -176,6 +185,9 @@ struct Artifact {
   std::vector<std::pair<std::string, std::string>> skipped;
   std::string proof_run;  // the drill or restore that proved it
   std::optional<util::TimePoint> proved_at;
+  std::vector<std::string> suspicions;  // what looked wrong compared with the artifact before
+  std::optional<util::TimePoint> accepted_at;  // when somebody said that it is right
+  bool suspicious() const { return !suspicions.empty() && !accepted_at; }
 };
 
 struct Hold {

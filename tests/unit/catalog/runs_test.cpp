@@ -1,4 +1,5 @@
 // Runs, their logs, and what an end of the daemon leaves behind.
+#include "sqlite/sqlite.hpp"
 #include "unit/catalog/catalog_fixture.hpp"
 
 using namespace dbbackup;
@@ -290,7 +291,8 @@ TEST_CASE_METHOD(CatalogFixture, "old runs and events are trimmed, the newest of
   clock.advance(std::chrono::hours(24 * 100));
   const Run fresh = add_run("", RunState::succeeded);
   add_event("fresh");
-  catalog.trim_history(std::chrono::hours(24 * 90), std::chrono::hours(24 * 30));
+  catalog.trim_history(
+      {.keep_runs = std::chrono::hours(24 * 90), .keep_events = std::chrono::hours(24 * 30)});
 
   CHECK(ids_of(catalog.runs({})) ==
         Ids{fresh.id, prune.id, waiting.id, newest_drill.id, newest.id, newest_ended.id});
@@ -298,4 +300,93 @@ TEST_CASE_METHOD(CatalogFixture, "old runs and events are trimmed, the newest of
   CHECK(catalog.log(old_one.id).empty());
   REQUIRE(catalog.events({}, {}).size() == 1);
   CHECK(catalog.events({}, {}).front().action == "fresh");
+}
+
+TEST_CASE_METHOD(CatalogFixture, "the number of runs and events is limited, the oldest go",
+                 "[catalog]") {
+  add_job("nightly");
+  const Run kept = add_run("nightly", RunState::succeeded);
+  Ids runs;
+  for (int i = 0; i < 1500; ++i) {
+    const Run run = add_run("", RunState::succeeded);
+    catalog.append_log(run.id, {clock.now(), util::Severity::info, std::string(2000, 'x')});
+    runs.push_back(run.id);
+    add_event("e" + std::to_string(i));
+  }
+  const auto size = std::filesystem::file_size(file);
+  catalog.trim_history({.most_runs = 101, .most_events = 10});
+  const Ids left = ids_of(catalog.runs({}));
+  REQUIRE(left.size() == 101);
+  CHECK(left.front() == runs.back());
+  CHECK(left[99] == runs[1400]);
+  CHECK(left.back() == kept.id);
+  CHECK(catalog.log(runs[0]).empty());
+  CHECK(catalog.log(runs[1499]).size() == 1);
+  REQUIRE(catalog.events({}, {}).size() == 10);
+  CHECK(catalog.events({}, {}).front().action == "e1490");
+  // The space is on its way back: the WAL is copied into the file when the last connection closes.
+  dbbackup::sqlite::Connection db(file.string(), dbbackup::sqlite::OpenMode::read_write);
+  db.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  CHECK(std::filesystem::file_size(file) < size / 2);
+}
+
+TEST_CASE_METHOD(CatalogFixture, "logs may go before their runs", "[catalog]") {
+  const Run old_one = add_run("", RunState::succeeded);
+  catalog.append_log(old_one.id, {clock.now(), util::Severity::info, "old"});
+  clock.advance(std::chrono::hours(48));
+  const Run fresh = add_run("", RunState::succeeded);
+  catalog.append_log(fresh.id, {clock.now(), util::Severity::info, "fresh"});
+  catalog.trim_history({.keep_logs = std::chrono::hours(24)});
+  CHECK(catalog.log(old_one.id).empty());
+  CHECK(catalog.log(fresh.id).size() == 1);
+  CHECK(catalog.runs({}).size() == 2);
+}
+
+TEST_CASE_METHOD(CatalogFixture, "the newest attempt of a job is what ended by itself",
+                 "[catalog]") {
+  add_job("nightly");
+  CHECK_FALSE(catalog.last_attempt("nightly"));
+  const Run failed = add_run("nightly", RunState::failed);
+  add_run("nightly", RunState::cancelled);
+  add_run("nightly", RunState::skipped);
+  add_run("nightly", RunState::running);
+  CHECK(catalog.last_attempt("nightly").value().id == failed.id);
+  CHECK_FALSE(catalog.last_attempt("other"));
+}
+
+TEST_CASE_METHOD(CatalogFixture, "accepting an artifact accepts the earlier ones of its job",
+                 "[catalog]") {
+  add_job("nightly");
+  std::vector<catalog::Artifact> artifacts;
+  for (const char* day : {"2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"}) {
+    catalog::Artifact artifact = make_artifact("nightly", day);
+    if (std::string(day) != "2026-11-01") artifact.suspicions = {"table orders has vanished"};
+    catalog.put_artifact(artifact);
+    artifacts.push_back(artifact);
+  }
+  CHECK(catalog.accept_artifact(artifacts[2].id) == Ids{artifacts[1].id, artifacts[2].id});
+  CHECK(catalog.accept_artifact(artifacts[2].id).empty());
+  CHECK_FALSE(catalog.artifact(artifacts[2].id).suspicious());
+  CHECK(catalog.artifact(artifacts[3].id).suspicious());
+  // A rescan brings what the manifest says and forgets nothing.
+  catalog.put_artifact(artifacts[1]);
+  CHECK_FALSE(catalog.artifact(artifacts[1].id).suspicious());
+}
+
+TEST_CASE_METHOD(CatalogFixture, "backups of the control database stay out of the way",
+                 "[catalog]") {
+  add_job("nightly");
+  const auto mine = add_artifact("nightly", "2026-11-01");
+  catalog::Artifact control = make_artifact(std::string(kControlName), "2026-11-02");
+  control.database = kControlName;
+  catalog.put_artifact(control);
+  CHECK(catalog.artifacts({}).size() == 1);
+  CHECK(catalog.artifacts({.control = true}).size() == 2);
+  CHECK(catalog.artifacts({.database = std::string(kControlName)}).size() == 1);
+  CHECK(catalog.artifact("latest").id == mine.id);
+  CHECK(catalog.artifact("latest:dbbackup-control").id == control.id);
+  CHECK(catalog.repository_usage().front().artifacts == 1);
+  CHECK(test::error_of([&] { add_database("dbbackup-control"); }).code() == util::ErrorCode::usage);
+  catalog.remove_artifact(control.id);
+  CHECK(catalog.repository_usage().front().artifacts == 1);
 }
