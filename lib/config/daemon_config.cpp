@@ -38,7 +38,16 @@ DaemonConfig read_config(FieldReader& reader, const Node& root) {
   };
   const std::vector<Field> history = {
       {"keep_runs", reader.duration(config.history.keep_runs, kDay, 36500 * kDay)},
+      {"keep_logs", reader.duration(config.history.keep_logs, kDay, 36500 * kDay)},
       {"keep_events", reader.duration(config.history.keep_events, kDay, 36500 * kDay)},
+      {"max_runs", reader.integer(config.history.max_runs, 1'000, 10'000'000)},
+      {"max_events", reader.integer(config.history.max_events, 1'000, 10'000'000)},
+  };
+  const std::vector<Field> maintenance = {
+      {"rate", reader.size(config.maintenance.rate, 0, 1024 * kGiB)},
+      {"reread_within", reader.duration(config.maintenance.reread_within, kDay, 3650 * kDay)},
+      {"control_backup_every",
+       reader.duration(config.maintenance.control_backup_every, util::Milliseconds(0), 365 * kDay)},
   };
   reader.read(root, {
                         {"version", reader.integer(version, 1, 1)},
@@ -52,6 +61,7 @@ DaemonConfig read_config(FieldReader& reader, const Node& root) {
                         {"control", reader.section(control)},
                         {"access", reader.section(access)},
                         {"history", reader.section(history)},
+                        {"maintenance", reader.section(maintenance)},
                         {"scratch_dir", reader.path(config.scratch_dir)},
                     });
   return config;

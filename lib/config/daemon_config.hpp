@@ -47,8 +47,20 @@ struct ControlConfig {
 // How long the journal of the past is kept; 1 day to 100 years. Artifacts are not affected.
 struct HistoryConfig {
   util::Milliseconds keep_runs = std::chrono::days(400);
+  util::Milliseconds keep_logs =
+      std::chrono::days(400);  // of runs; they go with their run at the latest
   util::Milliseconds keep_events = std::chrono::days(400);
+  unsigned max_runs = 1'000'000;  // 1,000 to 10,000,000, as max_events
+  unsigned max_events = 1'000'000;
   bool operator==(const HistoryConfig&) const = default;
+};
+
+// What the daemon does to look after repositories.
+struct MaintenanceConfig {
+  std::uint64_t rate = 0;  // bytes per second that repacking and checking read; 0: no limit
+  util::Milliseconds reread_within = std::chrono::days(30);        // 1 day to 10 years
+  util::Milliseconds control_backup_every = std::chrono::days(1);  // 0 (never) to 1 year
+  bool operator==(const MaintenanceConfig&) const = default;
 };
 
 // The machine's cores, at least 1 and at most 4: more readers on one database seldom pay.
@@ -66,6 +78,7 @@ struct DaemonConfig {
   ControlConfig control;
   AccessConfig access;
   HistoryConfig history;
+  MaintenanceConfig maintenance;
   std::optional<std::filesystem::path> scratch_dir;  // empty: "scratch" in the state folder
 
   // scratch_dir, or its default inside of state_dir as that is now (the command line may have

@@ -202,7 +202,8 @@ TEST_CASE("config: unknown keys are refused with the nearest known one", "[confi
   CHECK(message("control:\n  line_limits: 1MiB\n") ==
         "f.yaml:2:3: unknown key \"control.line_limits\"");
   CHECK(hint("control:\n  line_limits: 1MiB\n") == "did you mean \"line_limit\"?");
-  CHECK(hint("history: {xxxxxxxx: 1}") == "known here are: keep_runs, keep_events");
+  CHECK(hint("history: {xxxxxxxx: 1}") ==
+        "known here are: keep_runs, keep_logs, keep_events, max_runs, max_events");
 }
 
 TEST_CASE("config: duplicate keys are refused at every level", "[config]") {

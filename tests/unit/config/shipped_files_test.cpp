@@ -66,9 +66,9 @@ TEST_CASE("config: the example file and the manual page know the same keys as th
   // The reader names its keys when it meets one that is like none of them.
   const LoadResult probe = load_text(
       "qqqqqqqqqqqq: 1\ncontrol: {qqqqqqqqqqqq: 1}\naccess: {qqqqqqqqqqqq: 1}\nhistory: "
-      "{qqqqqqqqqqqq: 1}\n",
+      "{qqqqqqqqqqqq: 1}\nmaintenance: {qqqqqqqqqqqq: 1}\n",
       "probe");
-  REQUIRE(probe.diagnostics.size() == 4);
+  REQUIRE(probe.diagnostics.size() == 5);
   const std::string example = util::cat("\n", uncommented());
   const std::string manual = content("dbbackupd.yaml.5");
   std::size_t keys = 0;
@@ -88,7 +88,7 @@ TEST_CASE("config: the example file and the manual page know the same keys as th
       CHECK(documented);
     }
   }
-  CHECK(keys == 20);
+  CHECK(keys == 27);
 }
 
 }  // namespace dbbackup::config
