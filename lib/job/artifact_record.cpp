@@ -23,6 +23,7 @@ catalog::Artifact artifact_record(const repository::Manifest& manifest,
   artifact.source_bytes = manifest.source_bytes;
   artifact.added_bytes = manifest.added_bytes;
   artifact.warnings = manifest.summary.warnings;
+  artifact.suspicions = manifest.summary.suspicions;
   artifact.skipped = manifest.summary.skipped;
   return artifact;
 }

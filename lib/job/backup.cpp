@@ -1,4 +1,8 @@
+#include "job/anomaly.hpp"
 #include "job/artifact_record.hpp"
+#include "job/control_backup.hpp"
+#include "job/origin.hpp"
+#include "job/retention.hpp"
 #include "job/verbs.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -6,6 +10,7 @@
 namespace dbbackup::job {
 
 using util::cat;
+namespace json = util::json;
 
 namespace {
 // "shop@db1--20261121T093300Z": says what, where from and when, also in a file listing.
@@ -17,10 +22,24 @@ std::string artifact_name(const std::string& database, const std::string& host,
   }
   return cat(database, "@", host, "--", stamp, "Z");
 }
+// What follows a backup that succeeded. The artifact is safe; trouble here is told and never takes
+// the success back.
+void settle(Services& services, Run& run, util::Task& task) {
+  try {
+    if (!run.job.empty()) {
+      apply_retention(services, plan_retention(services, run.job, run.id), run.repository, task);
+    }
+    back_up_control(services, run.repository, run.id, task);
+  } catch (const util::Error& error) {
+    run.warnings.push_back(cat("after the backup: ", error.message()));
+    task.warn(run.warnings.back());
+  }
+}
 }  // namespace
 
 RunState back_up(Services& services, Run& run, const Request& request, util::Task& task) {
   catalog::Database database = services.catalog.database(run.database);
+  const json::Object origin = origin_of(database, services.catalog.find_job(run.job));
   // Engines let later options win.
   database.options.insert(database.options.end(), request.options.begin(), request.options.end());
   const std::unique_ptr<engine::Engine> engine = services.engine_for(database);
@@ -36,14 +55,18 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   identity.run = run.id;
   identity.engine = database.engine;
   identity.type = run.type;
+  identity.origin = origin;
   task.info(cat("backing up ", database.name, " (", database.engine, ") into ", run.repository));
 
   const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
-  const repository::Summary summary = engine->back_up(request.scope, *writer, task);
+  repository::Summary summary = engine->back_up(request.scope, *writer, task);
   task.check();
+  judge(services, run, summary, task);
   const repository::Committed committed = repository->commit(*writer, summary);
 
-  services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));
+  const catalog::Artifact artifact = artifact_record(committed.manifest, run.repository);
+  services.catalog.put_artifact(artifact);
+  note_suspicions(services, artifact);
   run.artifact = identity.id;
   run.warnings = summary.warnings;
   for (const auto& [name, reason] : summary.skipped) {
@@ -52,7 +75,9 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   task.info(cat("sealed ", identity.id, ": ", committed.manifest.rows, " rows, ",
                 util::format_size(committed.manifest.source_bytes), " read, ",
                 util::format_size(committed.added_bytes), " added to the repository"));
-  return summary.skipped.empty() ? RunState::succeeded : RunState::partial;
+  if (!summary.skipped.empty()) return RunState::partial;
+  settle(services, run, task);
+  return RunState::succeeded;
 }
 
 }  // namespace dbbackup::job

@@ -1,3 +1,4 @@
+#include "job/check_share.hpp"
 #include "job/verbs.hpp"
 #include "util/error.hpp"
 #include "util/json.hpp"
@@ -56,15 +57,22 @@ RunState verify(Services& services, Run& run, const Request&, util::Task& task) 
 
 RunState check(Services& services, Run& run, const Request& request, util::Task& task) {
   const auto repository = services.repositories.get(run.repository);
-  const repository::CheckReport report =
-      repository->check(static_cast<unsigned>(request.read_percent), task);
+  // A schedule reads the share that is due; a person says how much.
+  const bool rotating = !run.schedule.empty();
+  const util::TimePoint now = services.clock.now();
+  const repository::ReadShare share =
+      rotating ? next_share(services, repository->id(), now)
+               : repository::ReadShare::of_chance(static_cast<unsigned>(request.read_percent));
+  const repository::CheckReport report = repository->check(share, task);
+  if (rotating) note_share_read(services, repository->id(), share, now);
   run.result = json::write(json::Object{{"artifacts", report.artifacts},
                                         {"packs", report.packs},
                                         {"chunks", report.chunks},
                                         {"read_bytes", report.read_bytes},
+                                        {"read_percent", percent_of(share)},
                                         {"damage", damage_report(report.damage)}});
   require_sound(services, report.damage, run.id, task);
-  if (request.read_percent >= 100) {
+  if (share.length == repository::ReadShare::kWhole) {
     for (const catalog::Artifact& artifact :
          services.catalog.artifacts({.repository = run.repository})) {
       if (artifact.state == catalog::ArtifactState::sealed) {

@@ -2,6 +2,8 @@
 
 #include "job/artifact_record.hpp"
 #include "job/maintain.hpp"
+#include "job/rebuild.hpp"
+#include "job/retention.hpp"
 #include "job/verbs.hpp"
 #include "util/json.hpp"
 #include "util/text.hpp"
@@ -21,13 +23,12 @@ std::optional<std::string> in_another(catalog::Catalog& catalog, const std::stri
 }
 }  // namespace
 
-std::optional<util::TimePoint> oldest_running_backup(catalog::Catalog& catalog,
-                                                     const std::string& repository) {
+std::optional<util::TimePoint> oldest_running(catalog::Catalog& catalog,
+                                              const std::string& repository,
+                                              const std::string& except) {
   std::optional<util::TimePoint> oldest;
   for (const Run& run : catalog.runs({.unfinished = true})) {
-    const bool writes =
-        run.kind == catalog::RunKind::backup || run.kind == catalog::RunKind::import;
-    if (!writes || run.repository != repository || !run.started_at) continue;
+    if (run.id == except || run.repository != repository || !run.started_at) continue;
     if (!oldest || *run.started_at < *oldest) oldest = run.started_at;
   }
   return oldest;
@@ -41,13 +42,33 @@ json::Object prune_report(const repository::PruneReport& report) {
                       {"kept_bytes", report.kept_bytes}};
 }
 
+json::Object plan_prune(Services& services, const std::string& repository_name, util::Task& task) {
+  const std::vector<JobRetention> plans = plan_repository_retention(services, repository_name);
+  repository::PruneOptions options{
+      .dry_run = true, .oldest_running_start = oldest_running(services.catalog, repository_name)};
+  for (const JobRetention& plan : plans) {
+    options.without.insert(plan.verdict.remove.begin(), plan.verdict.remove.end());
+  }
+  json::Object report =
+      prune_report(services.repositories.get(repository_name)->prune(options, task));
+  report["artifacts"] = retention_report(plans, repository_name);
+  return report;
+}
+
 RunState prune(Services& services, Run& run, const Request&, util::Task& task) {
   const auto repository = services.repositories.get(run.repository);
-  const repository::PruneReport report =
-      repository->prune(false, oldest_running_backup(services.catalog, run.repository), task);
-  run.result = json::write(prune_report(report));
-  task.info(cat("removed ", report.removed_objects.size(), " objects, freed ",
-                util::format_size(report.removable_bytes), ", kept ",
+  std::size_t expired = 0;
+  for (const JobRetention& plan : plan_repository_retention(services, run.repository)) {
+    if (!plan.job.empty() && !plan.verdict.frozen.empty()) task.info(plan.verdict.frozen);
+    expired += apply_retention(services, plan, run.repository, task);
+  }
+  const repository::PruneReport report = repository->prune(
+      {.oldest_running_start = oldest_running(services.catalog, run.repository, run.id)}, task);
+  json::Object result = prune_report(report);
+  result["removed_artifacts"] = expired;
+  run.result = json::write(result);
+  task.info(cat("removed ", expired, " artifacts and ", report.removed_objects.size(),
+                " objects, freed ", util::format_size(report.removable_bytes), ", kept ",
                 util::format_size(report.kept_bytes)));
   return RunState::succeeded;
 }
@@ -57,10 +78,11 @@ RunState rescan(Services& services, Run& run, const Request&, util::Task& task) 
   // The catalog is asked first: what a backup adds while the store is being listed must not look as
   // if it had vanished.
   const std::vector<catalog::Artifact> known =
-      services.catalog.artifacts({.repository = run.repository});
+      services.catalog.artifacts({.repository = run.repository, .control = true});
   repository->rescan(task);
   std::set<std::string> found;
-  for (const repository::Manifest& manifest : repository->list(task.stop())) {
+  const std::vector<repository::Manifest> manifests = repository->list(task.stop());
+  for (const repository::Manifest& manifest : manifests) {
     found.insert(manifest.id);
     if (const auto elsewhere = in_another(services.catalog, manifest.id, run.repository)) {
       run.warnings.push_back(
@@ -78,7 +100,13 @@ RunState rescan(Services& services, Run& run, const Request&, util::Task& task) 
     run.warnings.push_back(cat("artifact ", artifact.id, " is no longer in the repository"));
     ++vanished;
   }
-  run.result = json::write(json::Object{{"artifacts", found.size()}, {"vanished", vanished}});
+  json::Object result{{"artifacts", found.size()}, {"vanished", vanished}};
+  if (needs_rebuild(services.catalog, repository->id())) {
+    const json::Object made = rebuild(services, run.repository, manifests, run.warnings, task);
+    task.info(cat("made again: ", json::write(made)));
+    result["rebuilt"] = made;
+  }
+  run.result = json::write(result);
   task.info(cat("found ", found.size(), " artifacts"));
   return RunState::succeeded;
 }

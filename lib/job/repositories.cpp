@@ -1,5 +1,6 @@
 #include "job/repositories.hpp"
 
+#include "job/rebuild.hpp"
 #include "storage/object_store.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -30,6 +31,7 @@ repository::Settings Repositories::settings(const std::string& index_name) const
   settings.owner = options_.daemon_id;
   settings.seal_workers = options_.seal_workers;
   settings.memory_bytes = options_.memory_bytes;
+  settings.maintenance_rate = options_.maintenance_rate;
   return settings;
 }
 
@@ -63,14 +65,16 @@ std::shared_ptr<repository::Repository> Repositories::get(const std::string& nam
 
 std::optional<std::string> Repositories::add(catalog::Repository record,
                                              const catalog::Options& secret_options,
-                                             const crypto::Secret& passphrase, bool take_over) {
+                                             const crypto::Secret& passphrase, bool take_over,
+                                             const crypto::Secret& recovery) {
   catalog_.require_new_repository(record.name);  // before anything is made that would be orphaned
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::create);
   std::optional<std::string> recovery_key;
   if (repository::Repository::exists(*store)) {
     // Read first: only whoever holds a key may take it over, and one that this daemon has already must keep its fence.
-    const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
+    const repository::Unlock unlock{
+        .daemon_key = daemon_key_, .passphrase = passphrase, .recovery_key = recovery};
     repository::Settings reading = settings("");
     reading.index_file.clear();
     reading.writable = false;
@@ -89,7 +93,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
     if (take_over) repository::Repository::take_over(*store, options_.daemon_id, clock_);
     const auto opened = repository::Repository::open(std::move(store), unlock,
                                                      settings(record.repository_id), clock_);
-    if (!passphrase.empty()) opened->add_daemon_key(daemon_key_);
+    if (!passphrase.empty() || !recovery.empty()) opened->add_daemon_key(daemon_key_);
+    note_needs_rebuild(catalog_, record.repository_id);
   } else {
     const repository::Created created =
         repository::Repository::create(*store, daemon_key_, passphrase, clock_);

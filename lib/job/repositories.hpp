@@ -24,6 +24,7 @@ class Repositories {
     std::string daemon_id;
     unsigned seal_workers = 2;
     std::uint64_t memory_bytes = 128ULL << 20U;
+    std::uint64_t maintenance_rate = 0;  // bytes per second; 0: no limit
   };
 
   Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
@@ -35,9 +36,11 @@ class Repositories {
 
   // Adds `record` to the catalog. An empty store becomes a new repository, whose recovery key is
   // returned for the one time it can be shown; a store that holds one is opened with the daemon's
-  // key or `passphrase` (then this daemon's key gets a slot of its own) and returns nothing.
+  // key, `passphrase` or `recovery` key (then this daemon's key gets a slot of its own) and returns
+  // nothing; `repository rescan` then makes again what this daemon does not know of it.
   std::optional<std::string> add(catalog::Repository record, const catalog::Options& secret_options,
-                                 const crypto::Secret& passphrase, bool take_over = false);
+                                 const crypto::Secret& passphrase, bool take_over = false,
+                                 const crypto::Secret& recovery = {});
   // Makes this daemon the owner of a repository whose former owner is gone for good.
   void take_over(const std::string& name);
   // Closes it when it is open; runs that still hold it go on.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "job/drill_choice.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -82,15 +83,15 @@ Run Scheduler::start(const catalog::Schedule& schedule, std::optional<util::Time
     }
     case ScheduleKind::drill: {
       run.kind = catalog::RunKind::drill;
-      const auto newest = services_.catalog.artifacts({.limit = 1, .job = schedule.target});
-      if (newest.empty()) {
+      const auto chosen = choose_drill(services_.catalog, schedule.target);
+      if (!chosen) {
         run.schedule = schedule.name;
         return skip(std::move(run), cat("job ", schedule.target, " has no artifact to drill yet"),
                     fired_at);
       }
-      run.artifact = newest.front().id;
-      run.database = newest.front().database;
-      run.repository = newest.front().repository;
+      run.artifact = chosen->id;
+      run.database = chosen->database;
+      run.repository = chosen->repository;
       break;
     }
     case ScheduleKind::check:
@@ -108,7 +109,8 @@ Run Scheduler::start(const catalog::Schedule& schedule, std::optional<util::Time
       return skip(std::move(run), cat("job ", run.job, " is still running"), fired_at);
     }
     if (runner_.schedule_busy(schedule.name)) {
-      return skip(std::move(run), "the run this schedule started before is still running", fired_at);
+      return skip(std::move(run), "the run this schedule started before is still running",
+                  fired_at);
     }
   }
   return runner_.submit(std::move(run), request, fired_at);

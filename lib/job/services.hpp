@@ -2,7 +2,9 @@
 // this room but the open repositories.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,13 @@
 
 namespace dbbackup::job {
 
+// What maintenance does by itself, and how often.
+struct Maintenance {
+  // Scheduled checks read so much at a time that everything stored is read again within this.
+  util::Milliseconds reread_within = std::chrono::days(30);
+  util::Milliseconds control_backup_every = std::chrono::days(1);  // 0: never
+};
+
 struct Services {
   catalog::Catalog& catalog;
   Repositories& repositories;
@@ -25,6 +34,9 @@ struct Services {
   std::vector<std::string> protected_files;  // never a restore target
   unsigned parallel = 2;                     // reader workers where a job does not say
   std::string host;                          // for artifact names
+  Maintenance maintenance = {};
+  // IANA name of the zone for what names none; the configuration may change it at any time.
+  std::function<std::string()> default_timezone = [] { return std::string("UTC"); };
 
   // The engine behind a database of the catalog; fetches the stored password when the engine asks
   // for it.

@@ -62,7 +62,9 @@ struct JobFixture : CatalogFixture {
                          .scratch_folder = folder.path() / "scratch",
                          .protected_files = {file.string()},
                          .parallel = 1,
-                         .host = "test-host"};
+                         .host = "test-host",
+                         // Backups of the control database only where a test is about them.
+                         .maintenance = {.control_backup_every = util::Milliseconds(0)}};
 
   // A job whose runs fail at once, because no build knows its repository's kind of store: what
   // becomes of runs can then be tested without any data.

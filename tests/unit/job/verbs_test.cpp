@@ -8,7 +8,7 @@
 
 #include "job/maintain.hpp"
 #include "sqlite/sqlite.hpp"
-#include "unit/job/job_fixture.hpp"
+#include "unit/job/shop_fixture.hpp"
 #include "util/json.hpp"
 
 namespace dbbackup::job {
@@ -17,100 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 using catalog::ArtifactState;
 using catalog::RunKind;
-using test::JobFixture;
-
-struct ShopFixture : JobFixture {
-  fs::path source = folder.path() / "shop.db";
-  fs::path store = folder.path() / "repository";
-  Runner runner{services, pool.post(), 4};
-
-  ShopFixture() {
-    sqlite::Connection shop(source.string(), sqlite::OpenMode::create);
-    shop.execute(
-        "CREATE TABLE orders(id INTEGER PRIMARY KEY, note TEXT); CREATE TABLE empty(x);"
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
-        "INSERT INTO orders SELECT i, 'note ' || i FROM n;");
-    add_file_database("shop", source);
-    add_file_database("shop2", folder.path() / "shop2.db");
-    add_file_repository("main", store);
-    add_job("nightly");
-  }
-
-  void add_file_database(const std::string& name, const fs::path& path) {
-    catalog::Database database;
-    database.name = name;
-    database.engine = "sqlite";
-    database.url = "sqlite://" + path.string();
-    database.created = clock.now();
-    catalog.add_database(database, {});
-  }
-
-  void add_file_repository(const std::string& name, const fs::path& path) {
-    catalog::Repository record;
-    record.name = name;
-    record.url = "file://" + path.string();
-    record.created = clock.now();
-    CHECK(repositories.add(record, {}, {}).value().starts_with("dbk1-"));
-  }
-
-  Run perform_run(Run run, const Request& request = {}) {
-    run = runner.submit(std::move(run), request);
-    pool.run_all();
-    clock.advance(util::Seconds(1));
-    return catalog.run(run.id);
-  }
-
-  Run back_up() { return perform_run(run_of("nightly")); }
-
-  Run on_artifact(RunKind kind, const std::string& artifact, const Request& request = {}) {
-    Run run;
-    run.kind = kind;
-    run.artifact = artifact;
-    run.repository = "main";
-    return perform_run(run, request);
-  }
-
-  Run on_repository(RunKind kind, const Request& request = {}) {
-    return on_artifact(kind, "", request);
-  }
-
-  void allow_restore(const std::string& name) {
-    catalog::Database database = catalog.database(name);
-    database.restore_allowed_until = clock.now() + std::chrono::minutes(10);
-    catalog.update_database(database);
-  }
-
-  std::int64_t rows_of(const fs::path& database) {
-    sqlite::Connection connection(database.string(), sqlite::OpenMode::read_only);
-    auto statement = connection.prepare("SELECT count(*) FROM orders");
-    REQUIRE(statement.step());
-    return statement.integer(0);
-  }
-
-  ArtifactState state_of_artifact(const std::string& id) { return catalog.artifact(id).state; }
-
-  // Changes one byte in the middle of every pack.
-  void damage_packs() {
-    int damaged = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(store)) {
-      if (!entry.is_regular_file()) continue;
-      if (entry.path().string().find("/pack") == std::string::npos) continue;
-      std::fstream pack(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-      const auto middle = static_cast<std::streamoff>(entry.file_size() / 2);
-      pack.seekg(middle);
-      const char byte = static_cast<char>(pack.get());
-      pack.seekp(middle);
-      pack.put(static_cast<char>(byte ^ 1));
-      ++damaged;
-    }
-    REQUIRE(damaged > 0);
-  }
-};
-
-void require_succeeded(const Run& run) {
-  if (run.error) UNSCOPED_INFO(run.error->code << ": " << run.error->message);
-  REQUIRE(run.state == RunState::succeeded);
-}
+using test::require_succeeded;
+using test::ShopFixture;
 
 }  // namespace
 
@@ -280,9 +188,9 @@ TEST_CASE("verbs: prune removes what no artifact needs and keeps the rest", "[jo
   require_succeeded(fixture.on_artifact(RunKind::drill, kept));
 }
 
-TEST_CASE("verbs: the oldest backup that runs holds back a prune", "[job]") {
+TEST_CASE("verbs: the oldest run on a repository holds back its prune", "[job]") {
   ShopFixture fixture;
-  CHECK_FALSE(oldest_running_backup(fixture.catalog, "main"));
+  CHECK_FALSE(oldest_running(fixture.catalog, "main"));
   for (const char* started : {"2026-11-20T11:00:00Z", "2026-11-20T10:00:00Z"}) {
     Run run = fixture.make_run("nightly", RunState::running);
     run.started_at = test::time_of(started);
@@ -292,7 +200,15 @@ TEST_CASE("verbs: the oldest backup that runs holds back a prune", "[job]") {
   elsewhere.repository = "other";
   elsewhere.started_at = test::time_of("2026-11-20T09:00:00Z");
   fixture.catalog.add_run(elsewhere);
-  CHECK(oldest_running_backup(fixture.catalog, "main") == test::time_of("2026-11-20T10:00:00Z"));
+  CHECK(oldest_running(fixture.catalog, "main") == test::time_of("2026-11-20T10:00:00Z"));
+  // A restore reads what a prune might delete. The prune itself does not count.
+  Run restore = fixture.make_run("", RunState::running);
+  restore.kind = RunKind::restore;
+  restore.started_at = test::time_of("2026-11-20T08:00:00Z");
+  fixture.catalog.add_run(restore);
+  CHECK(oldest_running(fixture.catalog, "main") == restore.started_at);
+  CHECK(oldest_running(fixture.catalog, "main", restore.id) ==
+        test::time_of("2026-11-20T10:00:00Z"));
 }
 
 TEST_CASE("verbs: an artifact is exported in every format", "[job]") {
