@@ -12,6 +12,7 @@ namespace {
 constexpr Column::Align kRight = Column::Align::right;
 
 Cell proof_cell(const json::Object& artifact) {
+  if (json::get_bool(artifact, "suspicious").value_or(false)) return {"suspicious", Style::warning};
   return state_cell(text_of(item(artifact, "proof"), "state"));
 }
 
@@ -83,6 +84,13 @@ void show_one(const json::Object& reply, const Context& context) {
     context.out.line(
         cat("Skipped: ", text_of(*skipped, "name"), ": ", text_of(*skipped, "reason")));
   }
+  if (json::get_bool(artifact, "suspicious").value_or(false)) {
+    context.out.line(cat("Suspicious: retention removes nothing of job ", text_of(artifact, "job"),
+                         " until it is accepted (dbbackupctl artifact accept ",
+                         text_of(artifact, "id"), ")"));
+  } else if (!json::get_strings(artifact, "suspicions").empty()) {
+    context.out.line(cat("Accepted: ", time_of(artifact, "accepted_at", now)));
+  }
   for (const std::string& warning : json::get_strings(artifact, "warnings")) {
     context.out.line(cat("Warning: ", warning));
   }
@@ -114,6 +122,10 @@ void show_released(const json::Object& reply, const Context& context) {
   context.out.line(cat("artifact ", text_of(item(reply, "artifact"), "id"), " is released"));
 }
 
+void show_accepted(const json::Object& reply, const Context& context) {
+  context.out.line(cat("artifact ", text_of(item(reply, "artifact"), "id"), " is accepted"));
+}
+
 void show_removed(const json::Object& reply, const Context& context) {
   context.out.line(cat("artifact ", text_of(reply, "removed"), " removed"));
   context.out.note("its space is freed by the next prune: dbbackupctl repository prune REPOSITORY");
@@ -122,7 +134,8 @@ void show_removed(const json::Object& reply, const Context& context) {
 constexpr View kViews[] = {
     {"artifact.list", show_list},        {"artifact.show", show_one},
     {"artifact.diff", show_diff},        {"artifact.hold", show_held},
-    {"artifact.release", show_released}, {"artifact.remove", show_removed},
+    {"artifact.release", show_released}, {"artifact.accept", show_accepted},
+    {"artifact.remove", show_removed},
 };
 
 }  // namespace

@@ -35,6 +35,8 @@ void show_one(const json::Object& reply, const Context& context) {
                       {"Where", pairs_text(job, "where")},
                       {"Parallel", text_of(job, "parallel")},
                       {"Keep", pairs_text(job, "keep")},
+                      {"Timezone", text_of(job, "timezone")},
+                      {"Row drop", cat("at most ", text_of(job, "max_row_drop"), " %")},
                       {"Maximum age", text_of(job, "max_age")},
                       {"Retries", text_of(job, "retries")},
                       {"Retry delay", text_of(job, "retry_delay")},

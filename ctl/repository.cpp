@@ -46,15 +46,34 @@ void show_removed(const json::Object& reply, const Context& context) {
       cat("repository ", text_of(reply, "removed"), " removed; what is stored in it stays"));
 }
 
-void show_prune_report(const json::Object& reply, const Context& context) {
-  context.out.line("a prune would do this; nothing was changed:");
-  std::vector<std::pair<std::string, Cell>> fields;
-  for (const auto& member : item(reply, "report")) {
-    const std::string key(member.key());
-    fields.emplace_back(key, key.ends_with("_bytes") ? size_of(item(reply, "report"), key)
-                                                     : text_of(item(reply, "report"), key));
+void show_retention(const json::Object& report, const Context& context) {
+  Table table({{.header = "ARTIFACT", .whole = true}, {"JOB"}, {"CREATED"}, {"ACTION"}, {"WHY"}});
+  for (const json::Object* artifact : items(report, "artifacts")) {
+    const std::string action = text_of(*artifact, "action");
+    table.add({text_of(*artifact, "id"), text_of(*artifact, "job"),
+               age_of(*artifact, "created_at", context.clock.now()),
+               Cell(action, action == "remove" ? Style::warning : Style::plain),
+               util::join(json::get_strings(*artifact, "reasons"), "; ")});
   }
-  context.out.fields(fields);
+  if (table.empty()) return;
+  context.out.table(table);
+  context.out.line("");
+}
+
+void show_prune_report(const json::Object& reply, const Context& context) {
+  const json::Object& report = item(reply, "report");
+  context.out.line("a prune would do this; nothing was changed:");
+  show_retention(report, context);
+  std::size_t removed = 0;
+  for (const json::Object* artifact : items(report, "artifacts")) {
+    if (text_of(*artifact, "action") == "remove") ++removed;
+  }
+  const json::Array* packs = json::get_array(report, "condemned_packs");
+  context.out.fields(
+      {{"Artifacts to remove", cat(removed, " of ", items(report, "artifacts").size())},
+       {"Packs to replace", std::to_string(packs == nullptr ? 0 : packs->size())},
+       {"Bytes freed", size_of(report, "removable_bytes")},
+       {"Bytes kept", size_of(report, "kept_bytes")}});
 }
 
 void show_recovery_key(const json::Object& reply, const Context& context) {

@@ -55,6 +55,7 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
   repository_options.index_folder = state_.index_folder();
   repository_options.daemon_id = daemon_id(state_.daemon_key());
   repository_options.memory_bytes = config_.memory_limit;
+  repository_options.maintenance_rate = config_.maintenance.rate;
   repositories_ = std::make_unique<job::Repositories>(*catalog_, state_.daemon_key(),
                                                       repository_options, clock_);
   services_ = std::make_unique<job::Services>(
@@ -66,7 +67,11 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
                     .scratch_folder = config_.scratch_path(),
                     .protected_files = {state_.control_database().string()},
                     .parallel = config_.parallel,
-                    .host = host_name()});
+                    .host = host_name(),
+                    .maintenance = {.reread_within = config_.maintenance.reread_within,
+                                    .control_backup_every =
+                                        config_.maintenance.control_backup_every},
+                    .default_timezone = [this] { return default_timezone(); }});
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(services_->scratch_folder, ignored)) {
     if (entry.path().filename().string().starts_with("drill-"))
@@ -215,6 +220,7 @@ void App::begin_stop() {
   log_.info(cat("stopping: waiting for ", runner_->running(),
                 " running runs; a second signal cancels them"));
   notify_stopping();
+  trimming_.request_stop();
   loop_.cancel_timer(kSchedulerSlot);
   runner_->drain();
   stopper_ = std::jthread([this] {
@@ -280,7 +286,12 @@ void App::publish_status() {
 void App::trim() {
   handlers_->post([this] {
     try {
-      catalog_->trim_history(config_.history.keep_runs, config_.history.keep_events);
+      catalog_->trim_history({.keep_runs = config_.history.keep_runs,
+                              .keep_logs = config_.history.keep_logs,
+                              .keep_events = config_.history.keep_events,
+                              .most_runs = config_.history.max_runs,
+                              .most_events = config_.history.max_events},
+                             trimming_.get_token());
     } catch (const util::Error& error) {
       log_.error(cat("cannot trim the history: ", error.message()));
     }

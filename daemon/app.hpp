@@ -86,6 +86,7 @@ class App {
   AccessPolicy access_;
   std::unique_ptr<control::Server> server_;
   std::atomic<bool> stopping_{false};
+  std::stop_source trimming_;
   std::jthread stopper_;
 };
 

@@ -63,6 +63,8 @@ json::Object to_json(const catalog::Job& job) {
                                 {"monthly", job.keep.monthly},
                                 {"yearly", job.keep.yearly},
                                 {"within", duration_json(job.keep.within)}}},
+          {"timezone", text_or_null(job.timezone)},
+          {"max_row_drop", job.max_row_drop},
           {"max_age", duration_json(job.max_age)},
           {"retries", job.retries},
           {"retry_delay", duration_json(job.retry_delay)},
@@ -165,7 +167,10 @@ json::Object to_json(const catalog::Artifact& artifact, const std::vector<catalo
                                  {"proved_at", to_json(artifact.proved_at)},
                                  {"run", text_or_null(artifact.proof_run)}}},
           {"skipped", std::move(skipped)},
-          {"warnings", json::from_strings(artifact.warnings)}};
+          {"warnings", json::from_strings(artifact.warnings)},
+          {"suspicious", artifact.suspicious()},
+          {"suspicions", json::from_strings(artifact.suspicions)},
+          {"accepted_at", to_json(artifact.accepted_at)}};
 }
 
 json::Object to_json(const repository::StreamInfo& stream) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "catalog/types.hpp"
 #include "crypto/cipher.hpp"
 #include "daemon/state.hpp"
 #include "engine/engine.hpp"
@@ -78,13 +79,14 @@ repository::Unlock unlock_from(const po::variables_map& values) {
   return unlock;
 }
 
-// Newest first.
+// Newest first. Backups of the control database are shown only when asked for by name.
 std::vector<repository::Manifest> artifacts(repository::Repository& repository,
                                             const std::string& database) {
   std::vector<repository::Manifest> found = repository.list();
-  if (!database.empty()) {
-    std::erase_if(found, [&](const auto& manifest) { return manifest.database != database; });
-  }
+  std::erase_if(found, [&](const auto& manifest) {
+    return database.empty() ? manifest.database == catalog::kControlName
+                            : manifest.database != database;
+  });
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.sealed > b.sealed; });
   return found;

@@ -159,6 +159,7 @@ void add_artifact_commands(App& app, control::Handlers& handlers) {
     filter.limit = json::get_int(params, "limit");
     filter.database = text(params, "database");
     filter.job = text(params, "job");
+    filter.control = flag(params, "control");
     json::Array list;
     for (const auto& artifact : app.catalog().artifacts(filter)) {
       list.push_back(shown(app, artifact));
@@ -202,6 +203,14 @@ void add_artifact_commands(App& app, control::Handlers& handlers) {
     const catalog::Artifact artifact = named(app, params);
     app.catalog().release(artifact.id);
     return wrapped("artifact", shown(app, artifact));
+  };
+  handlers["artifact.accept"] = [&app](const json::Object& params, control::Session&) {
+    const catalog::Artifact artifact = named(app, params);
+    if (app.catalog().accept_artifact(artifact.id).empty() && artifact.suspicions.empty()) {
+      throw Error(ErrorCode::refused, cat("artifact ", artifact.id, " is not suspicious"),
+                  "there is nothing to accept");
+    }
+    return wrapped("artifact", shown(app, app.catalog().artifact(artifact.id)));
   };
   handlers["artifact.remove"] = [&app](const json::Object& params, control::Session&) {
     return remove(app, params);

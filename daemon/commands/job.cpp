@@ -1,5 +1,6 @@
 #include "daemon/commands/commands.hpp"
 #include "daemon/render.hpp"
+#include "schedule/zone.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -51,6 +52,12 @@ void apply(const json::Object& params, catalog::Job& job) {
   job.keep.monthly = whole(params, "keep_monthly", job.keep.monthly);
   job.keep.yearly = whole(params, "keep_yearly", job.keep.yearly);
   set_duration("keep_within", job.keep.within);
+  set_text("timezone", job.timezone);
+  if (!job.timezone.empty()) schedule::TimeZone::load(job.timezone);  // refuses an unknown one
+  job.max_row_drop = whole(params, "max_row_drop", job.max_row_drop);
+  if (job.max_row_drop > 100) {
+    throw Error(ErrorCode::usage, "--max-row-drop takes a percentage from 0 to 100");
+  }
   set_duration("max_age", job.max_age);
   job.retries = whole(params, "retries", job.retries);
   set_duration("retry_delay", job.retry_delay);
@@ -66,7 +73,6 @@ json::Array without_effect(const catalog::Job& job) {
   const auto note = [&](bool given, std::string_view what) {
     if (given) notes.emplace_back(cat(what, " recorded; this version does not act on it yet"));
   };
-  note(job.keep.anything(), "retention rules (--keep-...) are");
   note(job.retries > 0, "retries are");
   note(job.timeout.has_value(), "the timeout is");
   note(!job.pre_hook.empty() || !job.post_hook.empty(), "hooks are");

@@ -1,3 +1,4 @@
+#include "crypto/cipher.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/render.hpp"
 #include "job/maintain.hpp"
@@ -24,6 +25,16 @@ json::Object with_state(App& app, const catalog::Repository& record) {
   return object;
 }
 
+// As it was printed, to the key it stands for; empty when none was given.
+crypto::Secret recovery_key_given(const json::Object& params) {
+  const crypto::Secret printed = secret(params, "recovery_key");
+  if (printed.empty()) return {};
+  auto key = crypto::parse_printable_key(util::trim(printed.reveal_text()));
+  if (key) return *std::move(key);
+  throw util::Error(util::ErrorCode::usage, "that is no recovery key",
+                    "it begins with dbk1- and is checked against typing errors; compare it");
+}
+
 json::Value add(App& app, const json::Object& params) {
   catalog::Repository record;
   record.name = text(params, "name");
@@ -32,7 +43,8 @@ json::Value add(App& app, const json::Object& params) {
   record.created = app.clock().now();
   storage::check_store_url(record.url, {record.options.begin(), record.options.end()});
   const auto recovery_key =
-      app.repositories().add(record, {}, secret(params, "passphrase"), flag(params, "take_over"));
+      app.repositories().add(record, {}, secret(params, "passphrase"), flag(params, "take_over"),
+                             recovery_key_given(params));
   const catalog::Repository added = app.catalog().repository(record.name);
   json::Object reply{{"schema_version", 1}, {"repository", with_state(app, added)}};
   reply["recovery_key"] = json::from_optional(recovery_key);
@@ -69,11 +81,8 @@ json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
   }
   util::Progress progress;
   util::Task task(std::move(stop), progress, {});
-  const auto repository = app.repositories().get(record.name);
-  return json::Object{
-      {"schema_version", 1},
-      {"report", job::prune_report(repository->prune(
-                     true, job::oldest_running_backup(app.catalog(), record.name), task))}};
+  return json::Object{{"schema_version", 1},
+                      {"report", job::plan_prune(app.services(), record.name, task)}};
 }
 
 void add_key_commands(App& app, control::Handlers& handlers) {

@@ -10,7 +10,8 @@ const std::map<std::string, Shape, std::less<>>& named_shapes() {
              "created_at: time, started_at: time?, finished_at: time?, duration_seconds: number?, "
              "consistency: {kind: string, position: any?}, statistics: Statistics, holds: [Hold], "
              "proof: {state: string, proved_at: time?, run: string?}, streams: [Stream]?, "
-             "skipped: [{name: string, reason: string}], warnings: [string]}")},
+             "skipped: [{name: string, reason: string}], warnings: [string], suspicious: bool, "
+             "suspicions: [string], accepted_at: time?}")},
       {"ArtifactDiff",
        Shape("{a: string, b: string, streams: [{name: string, change: string, rows_a: int?, "
              "rows_b: int?, bytes_a: int?, bytes_b: int?}]}")},
@@ -26,7 +27,8 @@ const std::map<std::string, Shape, std::less<>>& named_shapes() {
       {"Job",
        Shape("{name: string, database: string, repository: string, type: string, "
              "include: [string], exclude: [string], where: object, parallel: int?, keep: Keep, "
-             "max_age: string?, retries: int?, retry_delay: string?, timeout: string?, "
+             "timezone: string?, max_row_drop: int?, max_age: string?, retries: int?, retry_delay: "
+             "string?, timeout: string?, "
              "pre_hook: string?, post_hook: string?, options: object, created_at: time, "
              "last_run: {id: string, state: string, finished_at: time?}?, next_run_at: time?}")},
       {"Keep",

@@ -22,6 +22,11 @@ Parameters settings() {
       option("keep_monthly", Type::integer, "keep the newest of each of this many months"),
       option("keep_yearly", Type::integer, "keep the newest of each of this many years"),
       option("keep_within", Type::duration, "keep everything younger than this"),
+      option("timezone", Type::string,
+             "IANA name of the zone whose days and weeks count (default: its schedule's)"),
+      option("max_row_drop", Type::integer,
+             "percentage of a table's rows that may be gone at once (default: 50); more makes the "
+             "artifact suspicious; 100 turns this off"),
       option("max_age", Type::duration,
              "age of the newest artifact from which on the job counts as critical"),
       option("retries", Type::integer, "how often a failed run is tried again"),

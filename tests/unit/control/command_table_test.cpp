@@ -49,8 +49,9 @@ util::json::Object params_of(const Command& command, const std::string& example)
   for (std::size_t i = 0; i < words.size(); ++i) {
     std::string word = words[i];
     // The client's own.
-    const std::set<std::string> flags = {"--wait", "--follow", "--plan", "--password-stdin",
-                                         "--passphrase-stdin"};
+    const std::set<std::string> flags = {
+        "--wait",           "--follow",           "--plan",
+        "--password-stdin", "--passphrase-stdin", "--recovery-key-stdin"};
     const bool own_value = word == "-o" || (word == "--file" && command.name.ends_with("export"));
     if (own_value) {
       ++i;
