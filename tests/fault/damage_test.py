@@ -59,7 +59,7 @@ class Damage(unittest.TestCase):
                             file.write(damaged)
                     if name == "missing" and key.startswith("manifests/"):
                         # Nothing is left that names the artifact but the catalog, which a rescan corrects.
-                        result = self.daemon.ctl("artifact", "drill", "latest", "--wait")
+                        result = self.daemon.ctl("artifact", "drill", key.split("/")[1], "--wait")
                         self.assertNotEqual(result.code, 0, result)
                     elif name == "missing" and key.startswith("index/"):
                         # The packs' own trailers say the same: nothing is lost.

@@ -12,7 +12,9 @@ from fixture import Daemon, content, main, make_shop  # noqa: E402
 
 BACKUP_POINTS = ["run.after_start", "backup.before_pack", "backup.after_pack", "backup.before_index", "backup.before_manifest",
                  "backup.after_manifest", "run.before_finish"]
-PRUNE_POINTS = ["prune.after_condemn", "prune.after_repack", "prune.before_delete", "prune.after_delete"]
+PRUNE_POINTS = ["prune.in_repack", "prune.after_repack", "prune.before_condemn", "prune.after_condemn", "prune.before_delete",
+                "prune.in_delete", "prune.in_delete:2", "prune.after_delete"]
+RETENTION_POINTS = ["retention.before_manifest", "retention.after_manifest", "retention.before_manifest:2"]
 
 
 class Killed(unittest.TestCase):
@@ -108,6 +110,29 @@ class Killed(unittest.TestCase):
                 again = d.backup("shop")
                 d.ok("artifact", "drill", again, "--wait")
                 d.ok("artifact", "remove", again, "--yes")
+
+    def test_retention_killed_at_each_point(self):
+        d = self.daemon
+        for point in RETENTION_POINTS:
+            for command in (("repository", "prune", "default", "--wait"), ("job", "run", "nightly", "--wait")):
+                with self.subTest(point=point, command=command[0]):
+                    d.ok("job", "update", "nightly", "--keep-last", "0")
+                    made = [d.json("job", "run", "nightly", "--wait")["run"]["artifact"] for _ in range(3)]
+                    d.ok("artifact", "drill", made[0], "--wait")
+                    d.ok("job", "update", "nightly", "--keep-last", "1")
+                    self.restart_armed(point)
+                    self.expect_killed_by(*command)
+                    # The newest and the only proved one are there, whatever else has gone.
+                    left = {a["id"] for a in d.json("artifact", "list")["artifacts"]}
+                    self.assertLessEqual({made[0], made[2]}, left)
+                    for artifact in left:
+                        d.ok("artifact", "verify", artifact, "--wait")
+                    newest = d.json("job", "run", "nightly", "--wait")["run"]["artifact"]
+                    d.ok("repository", "prune", "default", "--wait")
+                    left = {a["id"] for a in d.json("artifact", "list")["artifacts"]}
+                    self.assertEqual(left, {newest, made[0]})
+                    self.check_sound()
+                    d.ok("artifact", "remove", made[0], "--yes")
 
     def test_kill_from_outside_while_running_loses_nothing(self):
         d = self.daemon
