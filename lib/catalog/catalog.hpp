@@ -107,6 +107,7 @@ class Catalog {
   void remove_schedule(const std::string& name);
 
   // -- runs. Ids are ULIDs made by the caller.
+  // Notes it as the last one of the schedule it names, if any; touches no instants.
   void add_run(const Run& run);
   // Marks `handled_until` of the schedule and adds the run in one transaction, so that a crash
   // between them cannot fire twice or never. Errors: conflict, when the schedule has dealt with
