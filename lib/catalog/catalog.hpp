@@ -139,6 +139,10 @@ class Catalog {
   // By id, unique prefix, or latest[:JOB][@TIME]. Errors: not_found; usage.
   Artifact artifact(const std::string& reference);
   std::vector<Artifact> artifacts(const ArtifactFilter& filter);  // newest first
+  // For lists that are empty: whether the name stands for something. Errors: not_found with the
+  // nearest name as hint, unless it exists, or did when some run or artifact was made.
+  void require_known_database(const std::string& name);
+  void require_known_job(const std::string& name);
   void remove_artifact(const std::string& id);  // Errors: refused while a hold is on it
 
   // -- holds
