@@ -114,17 +114,10 @@ RestoreResult prove_live(const TargetSettings& target, const RestoreRequest& req
   return result;
 }
 
-RestoreResult restore_into_live(const TargetSettings& target, repository::ArtifactReader& reader,
-                                const RestoreRequest& request, util::Task& task) {
-  ArtifactPages pages(reader, task.stop());
-  copy_into_live(pages.source(), target, task);
-  return prove_live(target, request, task);
-}
-
 // The staged file is read as a database through our own descriptor: no locks, no -wal and -shm
-// beside it.
-RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactReader& reader,
-                             const RestoreRequest& request, util::Task& task) {
+// beside it. Whoever has the target open, nothing is replaced before all of it has been checked.
+RestoreResult restore_whole(const TargetSettings& target, repository::ArtifactReader& reader,
+                            const RestoreRequest& request, util::Task& task) {
   StagedFile staged(target.path);
   const std::uint64_t size = stage_pages(reader, staged, request.scope.parallel, task);
   sqlite::PageSource source(staged.path(), size,
@@ -142,18 +135,9 @@ RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactR
     return result;
   }
   task.info(cat(target.path,
-                " was opened by another program meanwhile; replacing its content through SQLite"));
+                " is or may be open in other programs; replacing its content through SQLite"));
   copy_into_live(source, target, task);
   return prove_live(target, request, task);
-}
-
-RestoreResult restore_whole(const TargetSettings& target, const TargetState& state,
-                            repository::ArtifactReader& reader, const RestoreRequest& request,
-                            util::Task& task) {
-  if (!state.exists || provably_not_open(target.path)) {
-    return restore_beside(target, reader, request, task);
-  }
-  return restore_into_live(target, reader, request, task);
 }
 
 bool by_pages(const repository::ArtifactReader& reader, const RestoreRequest& request) {
@@ -230,7 +214,7 @@ RestoreResult restore_file(const TargetSettings& given, repository::ArtifactRead
     task.info(cat("integrity check left out: run ", *request.integrity_proved_by,
                   " has proved the same content"));
   }
-  return by_pages(reader, request) ? restore_whole(target, state, reader, request, task)
+  return by_pages(reader, request) ? restore_whole(target, reader, request, task)
                                    : restore_rows(target, state, reader, request, task);
 }
 
