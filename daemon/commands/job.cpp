@@ -6,6 +6,7 @@
 namespace dbbackup::daemon {
 
 namespace json = util::json;
+using catalog::ScheduleKind;
 using util::cat;
 using util::Error;
 using util::ErrorCode;
@@ -93,19 +94,6 @@ json::Object with_runs(App& app, const catalog::Job& job) {
   return object;
 }
 
-// A schedule that vanishes without a word is a backup that nobody misses until it is needed.
-void require_unscheduled(App& app, const std::string& job) {
-  std::vector<std::string> names;
-  for (const catalog::Schedule& schedule : app.catalog().schedules()) {
-    const bool of_jobs = schedule.kind == catalog::ScheduleKind::job ||
-                         schedule.kind == catalog::ScheduleKind::drill;
-    if (of_jobs && schedule.target == job) names.push_back(schedule.name);
-  }
-  if (names.empty()) return;
-  throw Error(ErrorCode::conflict, cat("job ", job, " is used by schedules: ", util::join(names, ", ")),
-              cat("dbbackupctl schedule remove ", names.front()));
-}
-
 json::Value run(App& app, const json::Object& params) {
   const catalog::Job job = app.catalog().job(text(params, "name"));
   const std::string type = json::get_string(params, "type").value_or(job.type);
@@ -161,7 +149,7 @@ void add_job_commands(App& app, control::Handlers& handlers) {
     return wrapped("job", with_runs(app, app.catalog().job(text(params, "name"))));
   };
   handlers["job.remove"] = [&app](const json::Object& params, control::Session&) {
-    require_unscheduled(app, text(params, "name"));
+    require_unscheduled(app, "job", {ScheduleKind::job, ScheduleKind::drill}, text(params, "name"));
     app.catalog().remove_job(text(params, "name"));
     app.wake_scheduler();
     return removed(text(params, "name"));

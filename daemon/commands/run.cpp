@@ -89,6 +89,7 @@ json::Value list(App& app, const json::Object& params) {
     // Live numbers for what is still going on.
     runs.push_back(to_json(catalog::is_ended(run.state) ? run : app.runner().snapshot(run.id).run));
   }
+  if (runs.empty() && !filter.job.empty()) app.catalog().require_known_job(filter.job);
   return listed("runs", std::move(runs));
 }
 }  // namespace

@@ -107,6 +107,7 @@ class Catalog {
   void remove_schedule(const std::string& name);
 
   // -- runs. Ids are ULIDs made by the caller.
+  // Notes it as the last one of the schedule it names, if any; touches no instants.
   void add_run(const Run& run);
   // Marks `handled_until` of the schedule and adds the run in one transaction, so that a crash
   // between them cannot fire twice or never. Errors: conflict, when the schedule has dealt with
@@ -138,6 +139,10 @@ class Catalog {
   // By id, unique prefix, or latest[:JOB][@TIME]. Errors: not_found; usage.
   Artifact artifact(const std::string& reference);
   std::vector<Artifact> artifacts(const ArtifactFilter& filter);  // newest first
+  // For lists that are empty: whether the name stands for something. Errors: not_found with the
+  // nearest name as hint, unless it exists, or did when some run or artifact was made.
+  void require_known_database(const std::string& name);
+  void require_known_job(const std::string& name);
   void remove_artifact(const std::string& id);  // Errors: refused while a hold is on it
 
   // -- holds

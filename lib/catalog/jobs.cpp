@@ -78,6 +78,10 @@ Job Catalog::job(const std::string& name) {
   return impl_->read([&](Connection& db) { return get(db, name); });
 }
 
+void Catalog::require_known_job(const std::string& name) {
+  impl_->read([&](Connection& db) { require_known(db, kJob, name); });
+}
+
 std::vector<Job> Catalog::jobs() {
   return impl_->read([](Connection& db) {
     Statement statement = db.prepare(select_sql(kTable) + " ORDER BY name");

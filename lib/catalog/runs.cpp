@@ -68,7 +68,14 @@ std::vector<Run> select(Connection& db, const Filter& filter,
 }  // namespace
 
 void Catalog::add_run(const Run& run) {
-  impl_->write([&](Connection& db) { insert(db, run); });
+  impl_->write([&](Connection& db) {
+    insert(db, run);
+    // Fired beside its times: its instants stay as they are.
+    Statement statement =
+        db.prepare("UPDATE schedules SET last_run=?2, last_run_at=?3 WHERE name=?1");
+    bind_fields(statement, std::tie(run.schedule, run.id, run.queued_at));
+    statement.run();
+  });
 }
 
 void Catalog::add_scheduled_run(const Run& run, const std::string& schedule,

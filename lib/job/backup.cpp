@@ -17,6 +17,19 @@ std::string artifact_name(const std::string& database, const std::string& host,
   }
   return cat(database, "@", host, "--", stamp, "Z");
 }
+
+// What an artifact was not asked to hold, so that nobody takes a part for the whole.
+std::vector<std::pair<std::string, std::string>> left_out(const engine::Scope& scope) {
+  std::vector<std::pair<std::string, std::string>> parts;
+  if (!scope.include.empty()) {
+    parts.emplace_back("*", cat("not chosen: only ", util::join(scope.include, ", ")));
+  }
+  for (const std::string& pattern : scope.exclude) parts.emplace_back(pattern, "excluded");
+  for (const auto& [table, condition] : scope.where) {
+    parts.emplace_back(table, cat("only the rows where ", condition));
+  }
+  return parts;
+}
 }  // namespace
 
 RunState back_up(Services& services, Run& run, const Request& request, util::Task& task) {
@@ -39,20 +52,23 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   task.info(cat("backing up ", database.name, " (", database.engine, ") into ", run.repository));
 
   const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
-  const repository::Summary summary = engine->back_up(request.scope, *writer, task);
+  repository::Summary summary = engine->back_up(request.scope, *writer, task);
   task.check();
+  // What the engine could not read makes the run partial; what nobody wanted does not.
+  const auto missed = summary.skipped;
+  for (auto& part : left_out(request.scope)) summary.skipped.push_back(std::move(part));
   const repository::Committed committed = repository->commit(*writer, summary);
 
   services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));
   run.artifact = identity.id;
   run.warnings = summary.warnings;
-  for (const auto& [name, reason] : summary.skipped) {
+  for (const auto& [name, reason] : missed) {
     run.warnings.push_back(cat("skipped ", util::printable(name), ": ", reason));
   }
   task.info(cat("sealed ", identity.id, ": ", committed.manifest.rows, " rows, ",
                 util::format_size(committed.manifest.source_bytes), " read, ",
                 util::format_size(committed.added_bytes), " added to the repository"));
-  return summary.skipped.empty() ? RunState::succeeded : RunState::partial;
+  return missed.empty() ? RunState::succeeded : RunState::partial;
 }
 
 }  // namespace dbbackup::job

@@ -119,6 +119,17 @@ TEST_CASE("scheduler: fires once per instant over a week of restarts and clocks 
   CHECK(fixture.catalog.runs({.unfinished = true}).empty());
 }
 
+TEST_CASE("scheduler: a run beside its times is the schedule's last one and moves no instant",
+          "[job]") {
+  SchedulerFixture fixture;
+  const Schedule schedule = fixture.add("hourly", "0 * * * *");
+  const Run run = fixture.scheduler->fire_now(schedule);
+  const Schedule after = fixture.catalog.schedule("hourly");
+  CHECK(after.last_run == run.id);
+  CHECK(after.last_run_at == run.queued_at);
+  CHECK(after.handled_until == schedule.handled_until);
+}
+
 TEST_CASE("scheduler: a clock set forward, or a long sleep, makes one run", "[job]") {
   SchedulerFixture fixture;
   fixture.add("hourly", "0 * * * *");
