@@ -41,6 +41,8 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
   const repository::Summary summary = engine->back_up(request.scope, *writer, task);
   task.check();
+  // A daemon that was stopped for so long that another one took its place must not add to its work.
+  services.catalog.require_lease();
   const repository::Committed committed = repository->commit(*writer, summary);
 
   services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));
