@@ -184,6 +184,7 @@ int run_bench(std::size_t runs, std::size_t jobs) {
 }  // namespace dbbackup
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a long one can be watched
   const auto number = [&](int index, std::int64_t otherwise) {
     const auto given = index < argc ? dbbackup::util::parse_int(argv[index]) : std::nullopt;
     return static_cast<std::size_t>(std::max<std::int64_t>(given.value_or(otherwise), 1));

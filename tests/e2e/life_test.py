@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """The life of a run as its users see it: retries, hooks, limits of time, the queue, and a daemon that lost its place."""
-import json
 import os
 import signal
 import sqlite3
