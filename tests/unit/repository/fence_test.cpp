@@ -120,7 +120,7 @@ TEST_CASE("cancel: a backup whose store hangs ends within seconds, and nothing i
                Where{Operation::put_new, "manifests/", 1});
   INFO(operation_name(where.operation) << " " << where.prefix << " " << where.call);
   Gate gate;
-  Bench bench;
+  Processes bench;
   bench.open();  // so that there is an owner
   auto faulty = std::make_unique<FaultyStore>(*bench.objects);
   FaultyStore* store = faulty.get();
