@@ -27,6 +27,14 @@ std::int64_t whole(const json::Object& params, std::string_view name, std::int64
   return value;
 }
 
+std::int64_t retries(const json::Object& params, std::int64_t otherwise) {
+  constexpr std::int64_t kMost = 100;
+  const std::int64_t value = whole(params, "retries", otherwise);
+  if (value > kMost)
+    throw Error(ErrorCode::usage, cat("--retries takes a number from 0 to ", kMost));
+  return value;
+}
+
 // Puts what was given over what the job has.
 void apply(const json::Object& params, catalog::Job& job) {
   const auto set_text = [&](std::string_view name, std::string& value) {
@@ -53,9 +61,12 @@ void apply(const json::Object& params, catalog::Job& job) {
   job.keep.yearly = whole(params, "keep_yearly", job.keep.yearly);
   set_duration("keep_within", job.keep.within);
   set_duration("max_age", job.max_age);
-  job.retries = whole(params, "retries", job.retries);
+  job.retries = retries(params, job.retries);
   set_duration("retry_delay", job.retry_delay);
+  set_duration("retry_max_delay", job.retry_max_delay);
   set_duration("timeout", job.timeout);
+  if (const auto given = duration(params, "stall_timeout")) job.stall_timeout = given;  // 0: never
+  set_duration("hook_timeout", job.hook_timeout);
   set_text("pre_hook", job.pre_hook);
   set_text("post_hook", job.post_hook);
   job.options = merged(job.options, options(params));
@@ -68,9 +79,6 @@ json::Array without_effect(const catalog::Job& job) {
     if (given) notes.emplace_back(cat(what, " recorded; this version does not act on it yet"));
   };
   note(job.keep.anything(), "retention rules (--keep-...) are");
-  note(job.retries > 0, "retries are");
-  note(job.timeout.has_value(), "the timeout is");
-  note(!job.pre_hook.empty() || !job.post_hook.empty(), "hooks are");
   return notes;
 }
 

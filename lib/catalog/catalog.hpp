@@ -56,12 +56,30 @@ struct JobSummary {
 
 class Catalog {
  public:
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
 
   // `daemon_key` encrypts stored secrets.
   Catalog(const std::filesystem::path& file, const crypto::Secret& daemon_key,
           const util::Clock& clock);
   ~Catalog();
+
+  // -- the lease: one daemon at a time writes here. Its number (the fence) grows with each one that
+  // takes it, and from then on every write of an earlier holder is refused with `conflict`, also of
+  // one that was stopped for hours and does not know. Whoever never takes the lease (a tool, a
+  // test) is not fenced.
+  //
+  // How long a holder that does not renew is believed to live.
+  static constexpr util::Milliseconds kLeaseTime = std::chrono::seconds(30);
+  // `holder` says who we are: the same text as the last holder's means that this one is known to be
+  // dead, for example because it names a lock that we hold now. Returns the fence.
+  // Errors: conflict, while another holder may be alive.
+  std::int64_t take_lease(const std::string& holder);
+  // Says that we live, and that these runs are executing. Errors: conflict, when it was lost.
+  void renew_lease(const std::vector<std::string>& executing);
+  // Errors: conflict, when it was lost. To be called before something that cannot be undone.
+  void require_lease();
+  // The next daemon need not wait. No error when it was lost.
+  void release_lease();
 
   // -- databases. Lists are ordered by name.
   void add_database(const Database& database, const crypto::Secret& password);
@@ -120,8 +138,11 @@ class Catalog {
   std::optional<Run> find_run(const std::string& id);
   Run run(const std::string& id_or_prefix);  // Errors: not_found; usage when a prefix fits several
   std::vector<Run> runs(const RunFilter& filter);  // newest first
-  // Called once at start: running ones become `interrupted`; returns them. Queued ones stay queued
-  // and are returned by runs({.unfinished = true}).
+  // Called once at start, with the lease: every running one is passed to `settle`, which returns it
+  // as it shall be from now on (ended, or queued again); returns those. Queued ones stay queued and
+  // are returned by runs({.unfinished = true}).
+  std::vector<Run> settle_running(const std::function<Run(Run)>& settle);
+  // As above; all of them become `interrupted` for this reason.
   std::vector<Run> mark_interrupted(const std::string& reason);
   void append_log(const std::string& run, const LogLine& line);  // Errors: not_found
   // Empty for an unknown run.

@@ -13,14 +13,15 @@ constexpr Table kTable{
     "jobs",
     "name,database,repository,type,include_globs,exclude_globs,conditions,parallel,"
     "keep_last,keep_hourly,keep_daily,keep_weekly,keep_monthly,keep_yearly,keep_within,"
-    "max_age,retries,retry_delay,timeout,pre_hook,post_hook,options,created"};
+    "max_age,retries,retry_delay,retry_max_delay,timeout,stall_timeout,hook_timeout,pre_hook,"
+    "post_hook,options,created"};
 
 auto fields(auto& job) {
   return std::tie(job.name, job.database, job.repository, job.type, job.include, job.exclude,
                   job.where, job.parallel, job.keep.last, job.keep.hourly, job.keep.daily,
                   job.keep.weekly, job.keep.monthly, job.keep.yearly, job.keep.within, job.max_age,
-                  job.retries, job.retry_delay, job.timeout, job.pre_hook, job.post_hook,
-                  job.options, job.created);
+                  job.retries, job.retry_delay, job.retry_max_delay, job.timeout, job.stall_timeout,
+                  job.hook_timeout, job.pre_hook, job.post_hook, job.options, job.created);
 }
 
 Job read_one(const Statement& row) {

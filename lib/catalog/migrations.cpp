@@ -211,8 +211,30 @@ CREATE TABLE events (
 CREATE INDEX events_by_time ON events (at);
 )sql";
 
+// Retries, limits of time, and the lease.
+constexpr std::string_view kVersion2 = R"sql(
+ALTER TABLE jobs ADD COLUMN retry_max_delay INTEGER;
+ALTER TABLE jobs ADD COLUMN stall_timeout INTEGER;
+ALTER TABLE jobs ADD COLUMN hook_timeout INTEGER;
+
+ALTER TABLE runs ADD COLUMN earlier_attempts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE runs ADD COLUMN start_after INTEGER;
+ALTER TABLE runs ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN heartbeat_at INTEGER;
+
+-- One row: which daemon may write here. `renewed_at` is NULL once it has gone in good order.
+CREATE TABLE lease (
+  id         INTEGER PRIMARY KEY CHECK (id = 1),
+  fence      INTEGER NOT NULL,
+  holder     TEXT NOT NULL,
+  renewed_at INTEGER
+) STRICT;
+INSERT INTO lease VALUES (1, 0, '', NULL);
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, kVersion1},
+    Migration{2, kVersion2},
 };
 static_assert(kMigrations.back().version == Catalog::kSchemaVersion);
 

@@ -18,13 +18,14 @@ constexpr Table kTable{
     "runs",
     "id,kind,job,database,repository,schedule,type,state,attempt,queued_at,started_at,finished_at,"
     "streams_done,streams_total,rows,bytes,bytes_total,artifact,warnings,request,result,"
-    "error_code,error_message,error_hint"};
+    "earlier_attempts,start_after,fence,heartbeat_at,error_code,error_message,error_hint"};
 
 auto fields(auto& run, auto& error) {
   return std::tie(run.id, run.kind, run.job, run.database, run.repository, run.schedule, run.type,
                   run.state, run.attempt, run.queued_at, run.started_at, run.finished_at,
                   run.streams_done, run.streams_total, run.rows, run.bytes, run.bytes_total,
-                  run.artifact, run.warnings, run.request, run.result, error.code, error.message,
+                  run.artifact, run.warnings, run.request, run.result, run.earlier_attempts,
+                  run.start_after, run.fence, run.heartbeat_at, error.code, error.message,
                   error.hint);
 }
 
@@ -127,19 +128,26 @@ std::vector<Run> Catalog::runs(const RunFilter& wanted) {
   });
 }
 
-std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
+std::vector<Run> Catalog::settle_running(const std::function<Run(Run)>& settle) {
   return impl_->write([&](Connection& db) {
     Filter running;
     running.equals("state", run_state_name(RunState::running));
     std::vector<Run> runs = select(db, running);
     for (Run& run : runs) {
-      run.state = RunState::interrupted;
-      run.finished_at = impl_->clock.now();
-      // `unavailable`, because trying again makes sense.
-      run.error = RunError{std::string(util::traits(ErrorCode::unavailable).name), reason, {}};
+      run = settle(std::move(run));
       store(db, update_sql(kTable), run);
     }
     return runs;
+  });
+}
+
+std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
+  return settle_running([&](Run run) {
+    run.state = RunState::interrupted;
+    run.finished_at = impl_->clock.now();
+    // `unavailable`, because trying again makes sense.
+    run.error = RunError{std::string(util::traits(ErrorCode::unavailable).name), reason, {}};
+    return run;
   });
 }
 

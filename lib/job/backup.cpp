@@ -57,6 +57,8 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   // What the engine could not read makes the run partial; what nobody wanted does not.
   const auto missed = summary.skipped;
   for (auto& part : left_out(request.scope)) summary.skipped.push_back(std::move(part));
+  // A daemon that was stopped for so long that another one took its place must not add to its work.
+  services.catalog.require_lease();
   const repository::Committed committed = repository->commit(*writer, summary);
 
   services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));

@@ -72,7 +72,7 @@ class ScratchRemoval {
 }  // namespace
 
 RunState drill(Services& services, Run& run, const Request& request, util::Task& task) {
-  const Source source = open_source(services, run.artifact, request);
+  const Source source = open_source(services, run.artifact, request, task.stop());
   const std::string id = source.reader->id();
   util::create_private_folder(services.scratch_folder);
   const util::TemporaryFolder scratch(services.scratch_folder, "drill-" + run.id);

@@ -28,6 +28,7 @@ repository::Settings Repositories::settings(const std::string& index_name) const
   repository::Settings settings;
   settings.index_file = options_.index_folder / (index_name + ".db");
   settings.owner = options_.daemon_id;
+  settings.session = options_.session;
   settings.seal_workers = options_.seal_workers;
   settings.memory_bytes = options_.memory_bytes;
   return settings;

@@ -19,7 +19,8 @@ void require_restore_allowed(const catalog::Database& database, util::TimePoint 
               cat("dbbackupctl database allow-restore ", database.name, " --for 10m"));
 }
 
-Source open_source(Services& services, const std::string& artifact_id, const Request& request) {
+Source open_source(Services& services, const std::string& artifact_id, const Request& request,
+                   const std::stop_token& stop) {
   Source source;
   if (!request.file.empty()) {
     const repository::Unlock unlock{.daemon_key = services.repositories.daemon_key(),
@@ -29,7 +30,7 @@ Source open_source(Services& services, const std::string& artifact_id, const Req
   }
   source.artifact = services.catalog.artifact(artifact_id);
   source.repository = services.repositories.get(source.artifact->repository);
-  source.reader = source.repository->read(source.artifact->id);
+  source.reader = source.repository->read(source.artifact->id, stop);
   return source;
 }
 
@@ -64,7 +65,7 @@ std::vector<repository::TableProof> proof_of_tables(
 RunState restore(Services& services, Run& run, const Request& request, util::Task& task) {
   const catalog::Database target = services.catalog.database(request.target);
   require_restore_allowed(target, services.clock.now());
-  const Source source = open_source(services, run.artifact, request);
+  const Source source = open_source(services, run.artifact, request, task.stop());
   require_same_engine(*source.reader, target);
 
   engine::RestoreRequest wanted = restore_request(request);

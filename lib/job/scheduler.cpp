@@ -27,6 +27,7 @@ Request request_of_job(const catalog::Job& job, unsigned default_parallel) {
   request.scope.exclude = job.exclude;
   request.scope.where = job.where;
   request.options = job.options;
+  request.policy = policy_of(job);
   request.scope.parallel =
       job.parallel > 0 ? static_cast<unsigned>(job.parallel) : default_parallel;
   return request;

@@ -25,6 +25,7 @@ struct Services {
   std::vector<std::string> protected_files;  // never a restore target
   unsigned parallel = 2;                     // reader workers where a job does not say
   std::string host;                          // for artifact names
+  std::int64_t fence = 0;                    // of the catalog's lease; noted with each run
 
   // The engine behind a database of the catalog; fetches the stored password when the engine asks
   // for it.

@@ -88,7 +88,7 @@ TEST_CASE("config: the example file and the manual page know the same keys as th
       CHECK(documented);
     }
   }
-  CHECK(keys == 20);
+  CHECK(keys == 24);
 }
 
 }  // namespace dbbackup::config
