@@ -211,8 +211,14 @@ CREATE TABLE events (
 CREATE INDEX events_by_time ON events (at);
 )sql";
 
+// How long did the last runs of this schedule take?
+constexpr std::string_view kVersion2 = R"sql(
+CREATE INDEX runs_by_schedule ON runs (schedule, id);
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, kVersion1},
+    Migration{2, kVersion2},
 };
 static_assert(kMigrations.back().version == Catalog::kSchemaVersion);
 

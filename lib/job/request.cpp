@@ -22,6 +22,8 @@ std::string encode_request(const Request& request) {
                                   {"file", request.file},
                                   {"format", request.format},
                                   {"read_percent", request.read_percent},
+                                  {"windows", json::from_strings(request.windows)},
+                                  {"timezone", request.timezone},
                                   {"passphrase_given", !request.passphrase.empty()}});
 }
 
@@ -49,6 +51,8 @@ Request decode_request(const std::string& text) {
   request.file = json::get_string(object, "file").value_or("");
   request.format = json::get_string(object, "format").value_or("");
   request.read_percent = json::get_int(object, "read_percent").value_or(0);
+  request.windows = json::get_strings(object, "windows");
+  request.timezone = json::get_string(object, "timezone").value_or("");
   request.passphrase_lost = json::get_bool(object, "passphrase_given").value_or(false);
   return request;
 }

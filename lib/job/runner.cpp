@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "job/start_hours.hpp"
 #include "util/error.hpp"
 #include "util/kill_point.hpp"
 #include "util/text.hpp"
@@ -18,6 +19,7 @@ struct Runner::Live {
   Run run;  // guarded by the runner's mutex once queued; the executing thread works on a copy
   Request request;
   std::string lane;
+  StartHours hours;
   std::stop_source stop;
   util::Progress progress;
   bool executing = false;
@@ -50,8 +52,11 @@ void copy_progress(const util::Progress& progress, Run& run) {
 }
 }  // namespace
 
-Runner::Runner(Services& services, Post post, std::size_t runs_at_once)
-    : services_(services), post_(std::move(post)), runs_at_once_(runs_at_once) {}
+Runner::Runner(Services& services, Post post, std::size_t runs_at_once, Perform perform)
+    : services_(services),
+      post_(std::move(post)),
+      runs_at_once_(runs_at_once),
+      perform_(std::move(perform)) {}
 
 Runner::~Runner() = default;
 
@@ -60,6 +65,7 @@ Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoin
   run.queued_at = services_.clock.now();
   run.state = RunState::queued;
   run.request = encode_request(request);
+  StartHours hours(request);
   const std::scoped_lock lock(mutex_);
   if (draining_) {
     throw Error(ErrorCode::unavailable, "the daemon is stopping and takes no new runs");
@@ -73,6 +79,7 @@ Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoin
   live->run = run;
   live->request = request;
   live->lane = lane_of(run, request);
+  live->hours = std::move(hours);
   live_[run.id] = live;
   queue_.push_back(std::move(live));
   start_what_fits();
@@ -85,6 +92,13 @@ void Runner::resume(const Run& run) {
   live->run = run;
   live->request = decode_request(run.request);
   live->lane = lane_of(run, live->request);
+  try {
+    live->hours = StartHours(live->request);
+  } catch (const Error& error) {
+    // The time zone has gone since; better at another hour than never.
+    services_.log.warn(cat("the windows of a queued run are left out: ", error.message()),
+                       {{"run", run.id}});
+  }
   live_[run.id] = live;
   queue_.push_back(std::move(live));
   start_what_fits();
@@ -95,14 +109,15 @@ void Runner::start_what_fits() {
   ++changes_;
   changed_.notify_all();
   if (draining_) return;
+  const util::TimePoint now = services_.clock.now();
   std::set<std::string> busy;
   for (const auto& [id, live] : live_) {
     if (live->executing && !live->lane.empty()) busy.insert(live->lane);
   }
   for (auto it = queue_.begin(); it != queue_.end() && running_ < runs_at_once_;) {
     const std::shared_ptr<Live> live = *it;
-    if (!live->lane.empty() && !busy.insert(live->lane).second) {
-      ++it;  // its lane is taken; others may pass
+    if (!live->hours.open_at(now) || (!live->lane.empty() && !busy.insert(live->lane).second)) {
+      ++it;  // its hours are over, or its lane is taken; others may pass
       continue;
     }
     it = queue_.erase(it);
@@ -137,7 +152,7 @@ void Runner::execute(const std::shared_ptr<Live>& live) {
                       changed_.notify_all();
                     });
     task.check();
-    state = perform(services_, run, live->request, task);
+    state = perform_(services_, run, live->request, task);
     util::kill_point("run.before_finish");
   } catch (...) {
     error = util::current_error();
@@ -251,6 +266,18 @@ bool Runner::schedule_busy(const std::string& schedule) const {
   const std::scoped_lock lock(mutex_);
   return std::any_of(live_.begin(), live_.end(),
                      [&](const auto& entry) { return entry.second->run.schedule == schedule; });
+}
+
+bool Runner::waiting(const std::string& job, const std::string& schedule) const {
+  const std::scoped_lock lock(mutex_);
+  return std::any_of(queue_.begin(), queue_.end(), [&](const auto& live) {
+    return (!job.empty() && live->run.job == job) || live->run.schedule == schedule;
+  });
+}
+
+void Runner::look() {
+  const std::scoped_lock lock(mutex_);
+  start_what_fits();
 }
 
 void Runner::drain() {

@@ -29,9 +29,11 @@ namespace dbbackup::job {
 class Runner {
  public:
   using Post = std::function<void(std::function<void()>)>;
+  using Perform = std::function<RunState(Services&, Run&, const Request&, util::Task&)>;
 
-  // `post` puts work on the job pool, which has at least `runs_at_once` threads.
-  Runner(Services& services, Post post, std::size_t runs_at_once);
+  // `post` puts work on the job pool, which has at least `runs_at_once` threads. `perform` is what
+  // a run does; a simulation gives its own.
+  Runner(Services& services, Post post, std::size_t runs_at_once, Perform perform = &job::perform);
   ~Runner();
 
   // Fills in id, queued_at and state, writes the run to the catalog and queues it. `fired_at` is
@@ -56,6 +58,11 @@ class Runner {
   bool busy(const std::string& job) const;
   // Whether a run that this schedule started is queued or running.
   bool schedule_busy(const std::string& schedule) const;
+  // Whether a run of the job, or one that this schedule started, is queued and not running yet.
+  bool waiting(const std::string& job, const std::string& schedule) const;
+  // Starts what may start now; to be called when time has passed, because windows open by
+  // themselves.
+  void look();
 
   // From now on nothing new starts; queued runs stay queued in the catalog for the next process.
   void drain();
@@ -73,6 +80,7 @@ class Runner {
   Services& services_;
   Post post_;
   const std::size_t runs_at_once_;
+  const Perform perform_;
   mutable std::mutex mutex_;
   mutable std::condition_variable_any changed_;
   std::deque<std::shared_ptr<Live>> queue_;
