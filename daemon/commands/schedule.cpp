@@ -130,8 +130,8 @@ json::Value resume(App& app, const json::Object& params) {
                       {"left_out", left_out}};
 }
 
-// What there is to explain: a schedule of the catalog, or an expression from the command line, which
-// is read as a schedule that was made just now.
+// What there is to explain: a schedule of the catalog, or an expression from the command line,
+// which is read as a schedule that was made just now.
 catalog::Schedule explained(App& app, const json::Object& params) {
   const std::string cron = text(params, "cron");
   const std::string name = text(params, "name");
