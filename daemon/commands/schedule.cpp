@@ -152,6 +152,17 @@ catalog::Schedule explained(App& app, const json::Object& params) {
   return schedule;
 }
 
+// A fire that comes at another UTC time of day than the one before it wants to be understood.
+std::string offset_reason(const schedule::TimeZone& zone, util::TimePoint before,
+                          util::TimePoint at) {
+  const auto period = zone.period_at(at);
+  const auto change = period.offset - zone.period_at(before).offset;
+  if (change == util::Seconds(0)) return {};
+  return cat("clocks went ", change > util::Seconds(0) ? "forward" : "back", " by ",
+             util::format_duration(std::chrono::abs(change)), " at ",
+             zone.format_local(period.begin));
+}
+
 json::Value explain(App& app, const json::Object& params) {
   const catalog::Schedule schedule = explained(app, params);
   const schedule::Timing timing = job::make_timing(schedule);
@@ -165,12 +176,17 @@ json::Value explain(App& app, const json::Object& params) {
     return schedule::next_after(timing.expression, after, timing.zone, timing.created_at);
   };
   json::Array fires;
+  util::TimePoint before = from;
   auto fire = next(from);
   for (std::int64_t i = 0; i < count && fire; ++i) {
     const auto following = next(fire->at);
     const util::TimePoint due = fire->at + timing.jitter;
     const auto start = schedule::next_start(due, timing.zone, timing.windows, expected);
     std::string reason = fire->reason;
+    if (reason.empty() && !timing.expression.interval()) {
+      reason = offset_reason(timing.zone, before, fire->at);
+    }
+    before = fire->at;
     if (start && *start != due) {
       if (!reason.empty()) reason += "; ";
       reason += job::waiting_reason(timing, due, *start, expected);
