@@ -66,8 +66,10 @@ void Invariants::watch(const catalog::Schedule& record, const std::optional<Fixe
       if (instant > record.created) watched.instants.push_back(instant);
     }
   }
+  watched.number = dues_.size();
+  dues_.emplace_back();
   set_next(watched);
-  watched_.emplace(record.name, std::move(watched));
+  by_number_.push_back(&watched_.emplace(record.name, std::move(watched)).first->second);
 }
 
 void Invariants::kept_from_all(TimePoint from, TimePoint to) {
@@ -96,9 +98,9 @@ void Invariants::crashed(util::SteadyPoint at) {
 
 void Invariants::set_next(Watched& watched) {
   watched.waits = false;
-  watched.due = watched.next < watched.instants.size()
-                    ? watched.instants[watched.next] + watched.timing.jitter
-                    : TimePoint::max();
+  dues_[watched.number] = watched.next < watched.instants.size()
+                              ? watched.instants[watched.next] + watched.timing.jitter
+                              : TimePoint::max();
 }
 
 bool Invariants::may_start(const Watched& watched, TimePoint time) const {
@@ -166,7 +168,7 @@ void Invariants::check_late(Watched& watched, job::Scheduler& scheduler, TimePoi
     watched.waits = true;
     return;
   }
-  fail(watched, cat("due since ", format_rfc3339(watched.due), " and not started"));
+  fail(watched, cat("due since ", format_rfc3339(dues_[watched.number]), " and not started"));
 }
 
 void Invariants::looked(job::Scheduler& scheduler, const std::vector<job::Run>& runs,
@@ -178,8 +180,9 @@ void Invariants::looked(job::Scheduler& scheduler, const std::vector<job::Run>& 
     if (run.state == job::RunState::skipped) ++counts_.skipped;
     moved(watched, catalog_.schedule(run.schedule).handled_until.value(), true);
   }
-  for (auto& [name, watched] : watched_) {
-    if (watched.due <= now && !watched.is_paused) check_late(watched, scheduler, now);
+  for (std::size_t number = 0; number < dues_.size(); ++number) {
+    if (dues_[number] > now || by_number_[number]->is_paused) continue;
+    check_late(*by_number_[number], scheduler, now);
   }
 }
 

@@ -79,7 +79,7 @@ class Invariants {
     bool fixed = false;
     std::vector<util::TimePoint> instants = {};  // of a fixed time, one per local day
     std::size_t next = 0;                        // the first instant that is not dealt with
-    util::TimePoint due{};                       // of instants[next]
+    std::size_t number = 0;                      // in dues_
     util::TimePoint mark{};
     bool is_paused = false;
     bool waits = false;
@@ -98,6 +98,9 @@ class Invariants {
   const util::TimePoint end_;
   util::TimePoint now_;
   std::map<std::string, Watched> watched_;
+  // When the next instant of each is due, side by side, because every step looks at all of them.
+  std::vector<util::TimePoint> dues_;
+  std::vector<Watched*> by_number_;
   std::vector<Interval> kept_;
   std::map<std::string, util::SteadyPoint> free_since_;  // by job
   Counts counts_;

@@ -95,15 +95,15 @@ void World::add_schedules() {
     std::optional<FixedTime> fixed = FixedTime{chance(24), chance(60)};
     if (chance(3) == 0) fixed->hour = chance(4);  // where clocks are changed
     const int kind = chance(20);
-    if (kind < 4) fixed->weekday = chance(7);
-    if (kind == 4) fixed->day = 1 + chance(28);
+    if (kind < 9) fixed->weekday = chance(7);
+    if (kind == 9 || kind == 10) fixed->day = 1 + chance(28);
     const auto field = [](int value) {
       return value < 0 ? std::string("*") : std::to_string(value);
     };
     schedule.cron =
         cat(fixed->minute, " ", fixed->hour, " ", field(fixed->day), " * ", field(fixed->weekday));
-    if (kind == 5) {
-      schedule.cron = cat(fixed->minute, " */8 * * *");
+    if (kind == 11) {
+      schedule.cron = cat(fixed->minute, " */12 * * *");
       fixed.reset();
     }
     schedule.timezone = kZones[static_cast<std::size_t>(number) % kZones.size()];
