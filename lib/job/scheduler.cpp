@@ -119,7 +119,11 @@ void Scheduler::tell(const std::string& action, const std::string& schedule,
   event.object = schedule.empty() ? "scheduler" : cat("schedule ", schedule);
   event.outcome = "ok";
   event.detail = detail;
-  services_.catalog.add_event(event);
+  try {
+    services_.catalog.add_event(event);
+  } catch (const Error& error) {
+    services_.log.error(cat("cannot record an event: ", error.message()));  // and go on scheduling
+  }
 }
 
 Run Scheduler::skip(Run run, const std::string& reason, std::optional<TimePoint> fired_at) {
@@ -299,15 +303,21 @@ void Scheduler::tell_waiting(Entry& entry, const schedule::Decision& decision, T
 }
 
 void Scheduler::tell_started(const Entry& entry, const schedule::Decision& decision) {
-  if (decision.missed > 0) {
+  const schedule::Timing& timing = *entry.timing;
+  if (decision.missed > 0 && decision.run && !timing.windows.empty()) {
+    services_.log.info(
+        cat(decision.missed, " earlier fire times waited as well; one run stands for all"),
+        {{"schedule", entry.record.name}});
+  } else if (decision.missed > 0) {
     tell("schedule.missed", entry.record.name,
          cat(decision.missed, decision.run
                                   ? " earlier fire times were missed; one run stands for all"
                                   : " fire times were missed and are left out"));
   }
-  const auto longest = schedule::longest_open(entry.timing->windows);
+  if (!decision.run || timing.windows.empty()) return;
+  const auto longest = schedule::longest_open(timing.windows);
   const Milliseconds expected = expected_duration(entry.record);
-  if (decision.run && longest && expected > *longest && !entry.timing->windows.empty()) {
+  if (longest && expected > *longest) {
     tell("schedule.overruns", entry.record.name,
          cat("expected to take ", show(expected),
              ", longer than any of its windows; started anyway"));
@@ -458,9 +468,13 @@ std::string Scheduler::why_waiting(const catalog::Schedule& schedule) {
 }
 
 int Scheduler::passed(const catalog::Schedule& schedule) const {
-  const auto decision =
-      schedule::decide(make_timing(schedule), mark_of(schedule), services_.clock.now());
-  return decision.missed + (decision.run || decision.waiting ? 1 : 0);
+  try {
+    const auto decision =
+        schedule::decide(make_timing(schedule), mark_of(schedule), services_.clock.now());
+    return decision.missed + (decision.run || decision.waiting ? 1 : 0);
+  } catch (const Error&) {
+    return 0;  // it could not fire
+  }
 }
 
 std::map<std::string, TimePoint> Scheduler::next_runs_by_job() const {
