@@ -92,12 +92,17 @@ void Invariants::paused(const std::string& schedule, bool is_paused) {
   watched_.at(schedule).is_paused = is_paused;
 }
 
+void Invariants::planned_anew() {
+  for (auto& [name, watched] : watched_) watched.waits_until = TimePoint::min();
+}
+
 void Invariants::crashed(util::SteadyPoint at) {
   for (auto& [job, since] : free_since_) since = std::max(since, at);
+  planned_anew();
 }
 
 void Invariants::set_next(Watched& watched) {
-  watched.waits = false;
+  watched.waits_until = TimePoint::min();
   dues_[watched.number] = watched.next < watched.instants.size()
                               ? watched.instants[watched.next] + watched.timing.jitter
                               : TimePoint::max();
@@ -149,26 +154,24 @@ void Invariants::moved(Watched& watched, TimePoint mark, bool with_run) {
 }
 
 void Invariants::check_late(Watched& watched, job::Scheduler& scheduler, TimePoint now) {
-  if (!may_start(watched, now)) {
-    counts_.waited += watched.waits ? 0 : 1;
-    watched.waits = true;
-    return;
-  }
+  if (now < watched.waits_until) return;
   const auto record = catalog_.schedule(watched.record.name);
   if (record.handled_until && *record.handled_until > watched.mark) {
     // No run: it came too late for `--catch-up skip`.
     if (record.catch_up) fail(watched, "left out although it is to be caught up");
     return moved(watched, *record.handled_until, false);
   }
-  const auto expected = scheduler.expected_duration(watched.record);
-  const auto closing =
-      schedule::open_until(now, watched.timing.zone, watched.timing.windows).value_or(now);
-  if (!watched.record.windows.empty() && now + expected > closing) {
-    counts_.waited += watched.waits ? 0 : 1;
-    watched.waits = true;
+  const auto start = schedule::next_start(now, watched.timing.zone, watched.timing.windows,
+                                          scheduler.expected_duration(watched.record));
+  if (start > now) {
+    watched.waits_until = start.value();
+    ++counts_.waited;
     return;
   }
-  fail(watched, cat("due since ", format_rfc3339(dues_[watched.number]), " and not started"));
+  fail(watched,
+       cat("due since ", format_rfc3339(dues_[watched.number]), " and not started; its mark is ",
+           format_rfc3339(record.handled_until.value_or(record.created)), ", windows ",
+           util::join(record.windows, " "), "; it says: ", scheduler.why_waiting(record)));
 }
 
 void Invariants::looked(job::Scheduler& scheduler, const std::vector<job::Run>& runs,

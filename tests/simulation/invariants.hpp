@@ -48,6 +48,9 @@ class Invariants {
   void kept_from_all(util::TimePoint from, util::TimePoint to);
   void kept_from(const std::string& schedule, util::TimePoint from, util::TimePoint to);
   void paused(const std::string& schedule, bool is_paused);
+  // A new process, or a clock that went back: what waits for a window is decided anew, by what the
+  // history then says.
+  void planned_anew();
   // The process has died: nothing is under way any more.
   void crashed(util::SteadyPoint at);
 
@@ -82,7 +85,7 @@ class Invariants {
     std::size_t number = 0;                      // in dues_
     util::TimePoint mark{};
     bool is_paused = false;
-    bool waits = false;
+    util::TimePoint waits_until = util::TimePoint::min();  // as was decided when it came due
     std::vector<Interval> kept = {};
   };
 

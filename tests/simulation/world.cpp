@@ -202,6 +202,7 @@ void World::set_clock() {
   clock_error_ += step;
   clock_.set(from + step);
   ++(step > Milliseconds(0) ? tally_.set_forward : tally_.set_back);
+  if (step < Milliseconds(0)) invariants_.planned_anew();
   invariants_.kept_from_all(std::min(from, from + step), std::max(from, from + step));
 }
 
