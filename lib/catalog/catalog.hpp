@@ -56,7 +56,7 @@ struct JobSummary {
 
 class Catalog {
  public:
-  static constexpr int kSchemaVersion = 2;
+  static constexpr int kSchemaVersion = 3;
 
   // `daemon_key` encrypts stored secrets.
   Catalog(const std::filesystem::path& file, const crypto::Secret& daemon_key,
@@ -122,6 +122,10 @@ class Catalog {
   std::optional<Schedule> find_schedule(const std::string& name);
   Schedule schedule(const std::string& name);
   std::vector<Schedule> schedules();
+  // Another number after every change of what schedules there are, what they say or where a mark
+  // stands, but for add_scheduled_run(), whose caller knows. So a timer sees that nothing changed
+  // without reading.
+  std::uint64_t schedules_version() const;
   void remove_schedule(const std::string& name);
 
   // -- runs. Ids are ULIDs made by the caller.
@@ -138,6 +142,9 @@ class Catalog {
   std::optional<Run> find_run(const std::string& id);
   Run run(const std::string& id_or_prefix);  // Errors: not_found; usage when a prefix fits several
   std::vector<Run> runs(const RunFilter& filter);  // newest first
+  // How long the newest runs like this one took, at most `limit` of them: backups of its job, or
+  // what its schedule started. Only runs that reached their end count (succeeded or partial).
+  std::vector<util::Milliseconds> durations_like(const Run& run, std::int64_t limit);
   // Called once at start, with the lease: every running one is passed to `settle`, which returns it
   // as it shall be from now on (ended, or queued again); returns those. Queued ones stay queued and
   // are returned by runs({.unfinished = true}).

@@ -11,6 +11,7 @@
 // SQLITE_BUSY.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <type_traits>
@@ -59,6 +60,7 @@ struct Catalog::Impl {
   const util::Clock& clock;
   const SecretBox box;
   util::UlidSource ids;
+  std::atomic<std::uint64_t> schedules_version = 1;  // raised after the commit
 
  private:
   template <typename Body>

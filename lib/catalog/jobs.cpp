@@ -95,6 +95,7 @@ void Catalog::remove_job(const std::string& name) {
     require_exists(db, kJob, name);
     delete_named(db, kJob, name);  // its schedules go with it
   });
+  ++impl_->schedules_version;
 }
 
 }  // namespace dbbackup::catalog

@@ -232,9 +232,15 @@ CREATE TABLE lease (
 INSERT INTO lease VALUES (1, 0, '', NULL);
 )sql";
 
+// How long did the last runs of this schedule take?
+constexpr std::string_view kVersion3 = R"sql(
+CREATE INDEX runs_by_schedule ON runs (schedule, id);
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, kVersion1},
     Migration{2, kVersion2},
+    Migration{3, kVersion3},
 };
 static_assert(kMigrations.back().version == Catalog::kSchemaVersion);
 

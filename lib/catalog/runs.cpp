@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "catalog/columns.hpp"
 #include "catalog/ids.hpp"
 #include "catalog/impl.hpp"
@@ -125,6 +127,22 @@ std::vector<Run> Catalog::runs(const RunFilter& wanted) {
     if (wanted.state) filter.equals("state", run_state_name(*wanted.state));
     if (wanted.unfinished) filter.add("state IN ('queued', 'running')");
     return select(db, filter, wanted.limit);
+  });
+}
+
+std::vector<util::Milliseconds> Catalog::durations_like(const Run& like, std::int64_t limit) {
+  return impl_->read([&](Connection& db) {
+    const bool of_job = like.kind == RunKind::backup && !like.job.empty();
+    Filter filter;
+    filter.equals(of_job ? "job" : "schedule", of_job ? like.job : like.schedule);
+    filter.equals("kind", run_kind_name(like.kind));
+    filter.add("state IN ('succeeded', 'partial') AND started_at IS NOT NULL");
+    Statement statement = db.prepare(cat("SELECT finished_at - started_at FROM runs", filter.sql(),
+                                         " ORDER BY id DESC LIMIT ?"));
+    statement.bind(filter.bind(statement), limit);
+    return read_rows(statement, [](const Statement& row) {
+      return util::Milliseconds(std::max<std::int64_t>(0, row.integer(0)));
+    });
   });
 }
 

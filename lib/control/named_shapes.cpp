@@ -54,7 +54,7 @@ const std::map<std::string, Shape, std::less<>>& named_shapes() {
              "artifact: string?, error: Error?, warnings: [string]}")},
       {"Schedule",
        Shape("{name: string, target: any, cron: string, timezone: string, state: string, "
-             "next_run_at: time?, last_run_at: time?, last_state: string?}")},
+             "next_run_at: time?, last_run_at: time?, last_state: string?, waiting: string}")},
       {"Statistics", Shape("{streams: int, rows: int, source_bytes: int, added_bytes: int}")},
       {"Status",
        Shape("{schema_version: int, daemon: {version: string, started_at: time, "

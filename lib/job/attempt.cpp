@@ -101,7 +101,7 @@ Runner::Outcome Runner::attempt(Live& live, Run& run) {
       live.verb_runs = true;
       live.moved = services_.clock.steady_now();
     }
-    outcome.state = perform(services_, run, live.request, task);
+    outcome.state = options_.perform(services_, run, live.request, task);
   } catch (...) {
     outcome.error = util::current_error();
   }
@@ -166,7 +166,7 @@ bool Runner::try_again(Live& live, const Run& run, const Outcome& outcome) {
     const std::scoped_lock lock(mutex_);
     queue_.remove(run.id);
     reset(live.progress);
-    enqueue(next, live.request);
+    enqueue(next, live.request, live.hours);
     start_what_fits();
     cancelled_meanwhile = live.cancelled;
   }

@@ -13,6 +13,7 @@ namespace dbbackup::job {
 struct Runner::Live {
   Run run;
   Request request;
+  StartHours hours;
   util::Progress progress;
 
   // Of the attempt that executes.

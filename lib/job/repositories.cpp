@@ -70,7 +70,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
                                    storage::StoreMode::create);
   std::optional<std::string> recovery_key;
   if (repository::Repository::exists(*store)) {
-    // Read first: only whoever holds a key may take it over, and one that this daemon has already must keep its fence.
+    // Read first: only whoever holds a key may take it over, and one that this daemon has already
+    // must keep its fence.
     const repository::Unlock unlock{.daemon_key = daemon_key_, .passphrase = passphrase};
     repository::Settings reading = settings("");
     reading.index_file.clear();

@@ -73,6 +73,8 @@ std::string encode_request(const Request& request) {
                                   {"format", request.format},
                                   {"read_percent", request.read_percent},
                                   {"policy", encode_policy(request.policy)},
+                                  {"windows", json::from_strings(request.windows)},
+                                  {"timezone", request.timezone},
                                   {"passphrase_given", !request.passphrase.empty()}});
 }
 
@@ -103,6 +105,8 @@ Request decode_request(const std::string& text) {
   if (const json::Object* policy = json::get_object(object, "policy")) {
     request.policy = decode_policy(*policy);
   }
+  request.windows = json::get_strings(object, "windows");
+  request.timezone = json::get_string(object, "timezone").value_or("");
   request.passphrase_lost = json::get_bool(object, "passphrase_given").value_or(false);
   return request;
 }

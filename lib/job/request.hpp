@@ -28,15 +28,17 @@ struct Policy {
 Policy policy_of(const catalog::Job& job);
 
 struct Request {
-  engine::Scope scope;          // backup, restore, export
+  engine::Scope scope;           // backup, restore, export
   engine::Options options = {};  // backup: of the job, over those of the database
-  std::string mode = "create";  // restore
-  bool integrity_check = true;  // restore
+  std::string mode = "create";   // restore
+  bool integrity_check = true;   // restore
   std::string target;  // restore: database name; drill: scratch database, empty = own scratch space
   std::string file;    // restore --file, import: the archive; export: where to
   std::string format;  // export
-  std::int64_t read_percent = 0;   // check
+  std::int64_t read_percent = 0;  // check
   Policy policy = {};
+  std::vector<std::string> windows = {};  // start only inside, on the clocks of `timezone`
+  std::string timezone;
   crypto::Secret passphrase = {};  // archives; never stored
   bool passphrase_lost = false;    // one was given, and a restart has forgotten it
 };

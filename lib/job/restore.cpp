@@ -57,7 +57,8 @@ std::vector<repository::TableProof> proof_of_tables(
     const std::vector<repository::TableProof>& proof, const std::vector<std::string>& tables) {
   std::vector<repository::TableProof> wanted;
   for (const repository::TableProof& table : proof) {
-    if (std::find(tables.begin(), tables.end(), table.name) != tables.end()) wanted.push_back(table);
+    if (std::find(tables.begin(), tables.end(), table.name) != tables.end())
+      wanted.push_back(table);
   }
   return wanted;
 }
@@ -77,9 +78,11 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
   task.info(cat("restoring ", source.reader->id(), " into ", target.name, " (", request.mode, ")"));
 
   const std::unique_ptr<engine::Engine> engine = services.engine_for(target);
-  // Asked before, of the artifact: what the target holds afterwards must not decide what is expected of it.
+  // Asked before, of the artifact: what the target holds afterwards must not decide what is
+  // expected of it.
   std::vector<std::string> chosen;
-  if (!wanted.scope.everything()) chosen = engine->plan_restore(*source.reader, wanted, task).tables;
+  if (!wanted.scope.everything())
+    chosen = engine->plan_restore(*source.reader, wanted, task).tables;
   const engine::RestoreResult result = engine->restore(*source.reader, wanted, task);
   run.warnings = result.warnings;
 

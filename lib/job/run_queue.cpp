@@ -34,9 +34,9 @@ void RunQueue::add(const std::string& id, Needs needs, bool delayed) {
   entries_[id] = {std::move(needs), position, delayed, false};
 }
 
-void RunQueue::wake(const std::string& id) {
+void RunQueue::delay(const std::string& id, bool delayed) {
   const auto it = entries_.find(id);
-  if (it != entries_.end()) it->second.delayed = false;
+  if (it != entries_.end()) it->second.delayed = delayed;
 }
 
 void RunQueue::leave_queue(const Entry& entry) {

@@ -40,9 +40,9 @@ class RunQueue {
  public:
   explicit RunQueue(RunLimits limits) : limits_(limits) {}
 
-  // A delayed run is passed over until wake(). Requires: the id is new here.
+  // A delayed run is passed over until delay(id, false). Requires: the id is new here.
   void add(const std::string& id, Needs needs, bool delayed = false);
-  void wake(const std::string& id);
+  void delay(const std::string& id, bool delayed);
   // Takes a waiting run out, or ends an executing one.
   void remove(const std::string& id);
 

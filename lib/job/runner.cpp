@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "job/live_run.hpp"
+#include "job/start_hours.hpp"
 #include "util/error.hpp"
 #include "util/kill_point.hpp"
 #include "util/text.hpp"
@@ -55,8 +56,9 @@ void copy_progress(const util::Progress& progress, Run& run) {
 Runner::Runner(Services& services, Post post, RunnerOptions options)
     : services_(services), post_(std::move(post)), options_(options), queue_(options_.limits) {}
 
-Runner::Runner(Services& services, Post post, std::size_t runs_at_once)
-    : Runner(services, std::move(post), RunnerOptions{.limits = {.runs = runs_at_once}}) {}
+Runner::Runner(Services& services, Post post, std::size_t runs_at_once, Perform perform)
+    : Runner(services, std::move(post),
+             RunnerOptions{.limits = {.runs = runs_at_once}, .perform = std::move(perform)}) {}
 
 Runner::~Runner() = default;
 
@@ -78,10 +80,12 @@ Needs Runner::needs_of(const Run& run, const Request& request) const {
   return needs;
 }
 
-std::shared_ptr<Runner::Live> Runner::enqueue(const Run& run, const Request& request) {
+std::shared_ptr<Runner::Live> Runner::enqueue(const Run& run, const Request& request,
+                                              StartHours hours) {
   auto live = std::make_shared<Live>();
   live->run = run;
   live->request = request;
+  live->hours = std::move(hours);
   if (run.start_after) {
     // Capped: a clock that was set back must not keep it waiting for longer than it should.
     const util::Milliseconds longest =
@@ -99,6 +103,7 @@ Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoin
   run.queued_at = services_.clock.now();
   run.state = RunState::queued;
   run.request = encode_request(request);
+  StartHours hours(request);
   const std::scoped_lock lock(mutex_);
   if (draining_) {
     throw Error(ErrorCode::unavailable, "the daemon is stopping and takes no new runs");
@@ -109,14 +114,23 @@ Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoin
     services_.catalog.add_run(run);
   }
   util::kill_point("run.after_submit");
-  enqueue(run, request);
+  enqueue(run, request, std::move(hours));
   start_what_fits();
   return run;
 }
 
 void Runner::resume(const Run& run) {
   const std::scoped_lock lock(mutex_);
-  enqueue(run, decode_request(run.request));
+  Request request = decode_request(run.request);
+  StartHours hours;
+  try {
+    hours = StartHours(request);
+  } catch (const Error& error) {
+    // The time zone has gone since; better at another hour than never.
+    services_.log.warn(cat("the windows of a queued run are left out: ", error.message()),
+                       {{"run", run.id}});
+  }
+  enqueue(run, request, std::move(hours));
   start_what_fits();
 }
 
@@ -124,6 +138,11 @@ void Runner::start_what_fits() {
   ++changes_;
   changed_.notify_all();
   if (draining_) return;
+  const util::TimePoint now = services_.clock.now();
+  for (const auto& [id, live] : live_) {
+    if (live->executing || live->run.start_after || live->hours.any_time()) continue;
+    queue_.delay(id, !live->hours.open_at(now));
+  }
   for (const std::string& id : queue_.take()) {
     const std::shared_ptr<Live> live = live_.at(id);
     live->executing = true;
@@ -142,7 +161,7 @@ void Runner::watch() {
     } else if (live->run.start_after &&
                (now >= *live->run.start_after || steady >= live->wake_at)) {
       live->run.start_after.reset();
-      queue_.wake(id);
+      queue_.delay(id, false);
       woken = true;
     }
   }
@@ -208,6 +227,7 @@ std::string Runner::waits_for(const Live& live) const {
                util::format_rfc3339(*live.run.start_after));
   }
   if (draining_) return "the next start of the daemon";
+  if (!live.hours.open_at(services_.clock.now())) return "a window of its schedule to open";
   return queue_.waits_for(live.run.id);
 }
 
@@ -248,6 +268,20 @@ bool Runner::schedule_busy(const std::string& schedule) const {
   const std::scoped_lock lock(mutex_);
   return std::any_of(live_.begin(), live_.end(),
                      [&](const auto& entry) { return entry.second->run.schedule == schedule; });
+}
+
+bool Runner::waiting(const std::string& job, const std::string& schedule) const {
+  const std::scoped_lock lock(mutex_);
+  return std::any_of(live_.begin(), live_.end(), [&](const auto& entry) {
+    const Live& live = *entry.second;
+    if (live.executing) return false;
+    return (!job.empty() && live.run.job == job) || live.run.schedule == schedule;
+  });
+}
+
+void Runner::look() {
+  const std::scoped_lock lock(mutex_);
+  start_what_fits();
 }
 
 std::vector<std::string> Runner::executing() const {

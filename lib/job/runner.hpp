@@ -26,10 +26,14 @@
 #include "job/request.hpp"
 #include "job/run_queue.hpp"
 #include "job/services.hpp"
+#include "job/start_hours.hpp"
 #include "job/verbs.hpp"
 #include "util/task.hpp"
 
 namespace dbbackup::job {
+
+// What a run does; a simulation gives its own.
+using Perform = std::function<RunState(Services&, Run&, const Request&, util::Task&)>;
 
 struct RunnerOptions {
   RunLimits limits = {};
@@ -37,6 +41,7 @@ struct RunnerOptions {
   // long a hook may take.
   util::Milliseconds stall_timeout = std::chrono::hours(2);
   util::Milliseconds hook_timeout = std::chrono::minutes(10);
+  Perform perform = &job::perform;
 };
 
 class Runner {
@@ -45,7 +50,7 @@ class Runner {
 
   // `post` puts work on the job pool, which has at least `limits.runs` threads.
   Runner(Services& services, Post post, RunnerOptions options);
-  Runner(Services& services, Post post, std::size_t runs_at_once);
+  Runner(Services& services, Post post, std::size_t runs_at_once, Perform perform = &job::perform);
   ~Runner();
 
   // Fills in id, queued_at and state, writes the run to the catalog and queues it. `fired_at` is
@@ -73,6 +78,11 @@ class Runner {
   bool busy(const std::string& job) const;
   // Whether a run that this schedule started is queued or running.
   bool schedule_busy(const std::string& schedule) const;
+  // Whether a run of the job, or one that this schedule started, is queued and not running yet.
+  bool waiting(const std::string& job, const std::string& schedule) const;
+  // Starts what may start now; to be called when time has passed, because windows open by
+  // themselves.
+  void look();
 
   // Starts the retries whose time has come, and stops attempts that took too long or stalled. To be
   // called about once a second.
@@ -95,7 +105,7 @@ class Runner {
     std::optional<util::Error> error;
   };
   // Require: mutex_ is held.
-  std::shared_ptr<Live> enqueue(const Run& run, const Request& request);
+  std::shared_ptr<Live> enqueue(const Run& run, const Request& request, StartHours hours);
   void start_what_fits();
   void stop_when_over_limit(Live& live, util::SteadyPoint now);
   std::string waits_for(const Live& live) const;

@@ -60,7 +60,7 @@ TEST_CASE("run queue: a delayed run is passed over until it is woken", "[job]") 
   CHECK(queue.take() == Ids{"2"});
   queue.remove("2");
   CHECK(queue.take().empty());
-  queue.wake("1");
+  queue.delay("1", false);
   CHECK(queue.take() == Ids{"1"});
 }
 
