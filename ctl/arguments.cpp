@@ -61,6 +61,27 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
                          cat(so_far, " knows: ", util::join(candidates, ", "))));
 }
 
+// A word that is no command behind an option that is none of the global ones: it may be the value
+// of an option with a typing error (`--soket PATH status`), or of one that stands too early.
+void refuse_early_option(const std::string& option) {
+  std::vector<std::string> candidates;
+  for (const Option& known : global_options()) candidates.push_back("--" + known.name);
+  if (!option.starts_with("--") ||
+      std::find(candidates.begin(), candidates.end(), option) != candidates.end()) {
+    return;
+  }
+  for (const Verb& verb : verbs()) {
+    for (const Option& known : options_of(verb)) {
+      if (option != "--" + known.name) continue;
+      throw Error(ErrorCode::usage, cat(option, " stands before its command"),
+                  cat("the options of a command stand behind it: dbbackupctl ", verb.spelling(),
+                      " ... ", option));
+    }
+  }
+  throw Error(ErrorCode::usage, cat("unknown option ", util::printable(option)),
+              suggestion(option, candidates, "", std::string(kHelpHint)));
+}
+
 // Splits the line into the path of a verb and everything else.
 struct Split {
   std::vector<std::string> path;
@@ -88,6 +109,7 @@ Split split_words(const std::vector<std::string>& words) {
     } else if (possible.empty()) {
       break;
     } else {
+      if (i > 0) refuse_early_option(words[i - 1]);
       throw_unknown_word(split.path, word);
     }
   }
@@ -183,14 +205,10 @@ void refuse_password_in_url(std::string_view text) {
               "--password-credential or --password-prompt");
 }
 
-std::string option_spelling(const Parameter& parameter) {
-  return parameter.positional ? placeholder_of(parameter) : "--" + to_option_name(parameter.name);
-}
-
 // One value typed for `parameter` joins what was typed before.
 void assign(const Parameter& parameter, const std::string& text, json::Object& object) {
   refuse_password_in_url(text);
-  const std::string spelling = option_spelling(parameter);
+  const std::string spelling = spelling_of(parameter);
   if (!util::is_valid_utf8(text)) {
     throw Error(ErrorCode::usage, cat("the value of ", spelling, " is not valid UTF-8"));
   }
@@ -325,7 +343,7 @@ void require_everything(const Invocation& invocation) {
         continue;
       }
       throw Error(ErrorCode::usage,
-                  cat(invocation.verb->spelling(), ": ", option_spelling(parameter), " is missing"),
+                  cat(invocation.verb->spelling(), ": ", spelling_of(parameter), " is missing"),
                   cat("dbbackupctl ", invocation.verb->spelling(), " --help"));
     }
   }

@@ -16,6 +16,13 @@ Cell proof_cell(const json::Object& artifact) {
   return state_cell(text_of(item(artifact, "proof"), "state"));
 }
 
+// Sealed, checked, proved or damaged; and whether it holds only a part of its database.
+Cell artifact_state_cell(const json::Object& artifact) {
+  Cell cell = state_cell(text_of(artifact, "state"));
+  if (!items(artifact, "skipped").empty()) cell.text += " (partial)";
+  return cell;
+}
+
 void show_list(const json::Object& reply, const Context& context) {
   Table table({{.header = "ID", .whole = true},
                {"DATABASE"},
@@ -25,14 +32,14 @@ void show_list(const json::Object& reply, const Context& context) {
                {"ROWS", kRight},
                {"SOURCE", kRight},
                {"ADDED", kRight},
-               {"PROOF"},
+               {"STATE"},
                {"HELD"}});
   for (const json::Object* artifact : items(reply, "artifacts")) {
     const json::Object& statistics = item(*artifact, "statistics");
     table.add({text_of(*artifact, "id"), text_of(*artifact, "database"), text_of(*artifact, "job"),
                text_of(*artifact, "type"), age_of(*artifact, "created_at", context.clock.now()),
                count_of(statistics, "rows"), size_of(statistics, "source_bytes"),
-               size_of(statistics, "added_bytes"), proof_cell(*artifact),
+               size_of(statistics, "added_bytes"), artifact_state_cell(*artifact),
                items(*artifact, "holds").empty() ? "-" : "yes"});
   }
   show_table(table, "no artifacts yet; make one: dbbackupctl backup DATABASE --wait", context);
@@ -63,7 +70,7 @@ void show_one(const json::Object& reply, const Context& context) {
                       {"Server", text_of(artifact, "server_version")},
                       {"Type", text_of(artifact, "type")},
                       {"Base", text_of(artifact, "base")},
-                      {"State", state_cell(text_of(artifact, "state"))},
+                      {"State", artifact_state_cell(artifact)},
                       {"Created", time_of(artifact, "created_at", now)},
                       {"Took", span_of(artifact, "duration_seconds")},
                       {"Consistency", text_of(consistency, "kind")},

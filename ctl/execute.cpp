@@ -142,7 +142,10 @@ int call_command(const Invocation& invocation, const Context& context) {
   const control::Command& command = command_of(invocation);
   json::Object params = invocation.params;
   add_secrets(invocation, context, params);
-  params = control::check_parameters(command, params);
+  params = control::check_parameters(
+      command, params, [](const control::Command& called, const Parameter& parameter) {
+        return cat(control::command_words(called), ": ", spelling_of(parameter));
+      });
   confirm(command, invocation, context, params);
 
   if (command.name == "run.wait") return wait_for_run(params, context);

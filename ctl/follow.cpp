@@ -16,6 +16,7 @@ using util::ErrorCode;
 namespace {
 
 constexpr util::Milliseconds kSecondThought{2000};
+constexpr int kFailed = 1;
 
 int status_of(ErrorCode code) { return util::traits(code).exit_status; }
 
@@ -100,7 +101,13 @@ int exit_status_of_run(const json::Object& run) {
   const json::Object* error = json::get_object(run, "error");
   const auto name = error != nullptr ? json::get_string(*error, "code") : std::nullopt;
   const auto code = name ? util::error_code_from_name(*name) : std::nullopt;
-  return code ? status_of(*code) : 1;
+  // The other statuses speak of the command that was typed: a run whose source is not there has
+  // failed, while 2 says that the command named something unknown.
+  const int status = code ? status_of(*code) : kFailed;
+  const bool of_runs = status == status_of(ErrorCode::timed_out) ||
+                       status == status_of(ErrorCode::refused) ||
+                       status == status_of(ErrorCode::verification_failed);
+  return of_runs ? status : kFailed;
 }
 
 int wait_for_run(const json::Object& params, const Context& context) {

@@ -12,22 +12,51 @@ using util::cat;
 
 namespace {
 
-// Artifacts and runs are named by id, what has a name by that.
-std::string name_of(std::string_view noun, const json::Value& value) {
-  if (value.is_string()) return std::string(value.get_string());
-  const json::Object* object = value.if_object();
-  if (object == nullptr) return json::write(value);
-  const bool by_id = noun.starts_with("artifact") || noun.starts_with("run");
-  for (const std::string_view key : {by_id ? "id" : "name", "id", "name", "schedule", "slot"}) {
-    if (const json::Value* name = json::find(*object, key)) {
-      return name->is_string() ? std::string(name->get_string()) : json::write(*name);
-    }
-  }
-  return json::write(value);
-}
-
 bool is_content(const json::Object::value_type& member) {
   return member.key() != "schema_version" && !member.value().is_null();
+}
+
+// The one list in `object`; null where there is none or several.
+const json::Array* only_list(const json::Object& object) {
+  const json::Array* list = nullptr;
+  for (const auto& member : object) {
+    if (!member.value().is_array()) continue;
+    if (list != nullptr) return nullptr;
+    list = &member.value().get_array();
+  }
+  return list;
+}
+
+// A list about which some plain facts are told beside it: {cron, timezone, fires[]}.
+bool is_list(const json::Object& reply) {
+  return only_list(reply) != nullptr &&
+         std::none_of(reply.begin(), reply.end(),
+                      [](const auto& member) { return member.value().is_object(); });
+}
+
+using Names = std::vector<std::string>;
+
+// What `value` is called by: artifacts and runs by id, what has a name by that, fire times by their
+// time, and what is only a list (a diff) by what is in it.
+Names names_of(std::string_view noun, const json::Value& value) {
+  if (value.is_string()) return {std::string(value.get_string())};
+  const json::Object* object = value.if_object();
+  if (object == nullptr) return {json::write(value)};
+  const bool by_id = noun.starts_with("artifact") || noun.starts_with("run");
+  for (const std::string_view key :
+       {by_id ? "id" : "name", "id", "name", "schedule", "slot", "line", "at"}) {
+    if (const json::Value* name = json::find(*object, key)) return names_of({}, *name);
+  }
+  const json::Array* list = only_list(*object);
+  if (list == nullptr) {
+    throw util::Error(util::ErrorCode::usage, "there are no names in this answer",
+                      "use -o json, jsonl or table");
+  }
+  Names names;
+  for (const json::Value& item : *list) {
+    for (std::string& name : names_of(noun, item)) names.push_back(std::move(name));
+  }
+  return names;
 }
 
 }  // namespace
@@ -76,7 +105,8 @@ void Output::raw(std::string_view text) { out_ << text; }
 
 void Output::reply(const json::Object& reply) {
   const auto contents = std::count_if(reply.begin(), reply.end(), is_content);
-  if (format_ == Format::json || contents == 0 || (format_ == Format::jsonl && contents > 1)) {
+  if (format_ == Format::json || contents == 0 ||
+      (format_ == Format::jsonl && contents > 1 && !is_list(reply))) {
     json(reply);
     return;
   }
@@ -85,10 +115,11 @@ void Output::reply(const json::Object& reply) {
                               [](const auto& member) { return member.value().is_array(); });
   if (content == reply.end()) content = std::find_if(reply.begin(), reply.end(), is_content);
   const auto show = [&](const json::Value& value) {
-    if (format_ == Format::jsonl)
+    if (format_ == Format::jsonl) {
       json(value);
-    else
-      line(name_of(content->key(), value));
+    } else {
+      for (const std::string& name : names_of(content->key(), value)) line(name);
+    }
   };
   if (const json::Array* list = content->value().if_array()) {
     std::for_each(list->begin(), list->end(), show);

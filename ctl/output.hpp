@@ -43,7 +43,7 @@ class Output {
   // Ready-made text, as completion scripts are.
   void raw(std::string_view text);
   // A reply in one of the formats for scripts: the object as it is, its list one object per line,
-  // or its names.
+  // or its names. Errors: usage, where names are asked for and nothing in it has one.
   void reply(const util::json::Object& reply);
 
   // `dbbackupctl: <what> (<code>)` and `hint: ...` on stderr, and the JSON object on stdout with -o

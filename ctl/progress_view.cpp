@@ -68,6 +68,7 @@ std::string bytes_text(const ProgressSample& sample) {
 ProgressSample progress_sample(const json::Object& params) {
   ProgressSample sample;
   sample.state = json::get_string(params, "state").value_or("");
+  sample.waits_for = json::get_string(params, "waits_for").value_or("its turn");
   const json::Object* progress = json::get_object(params, "progress");
   if (progress == nullptr) return sample;
   const auto number = [&](std::string_view key) {
@@ -84,7 +85,7 @@ ProgressSample progress_sample(const json::Object& params) {
 }
 
 std::string progress_line(const ProgressSample& sample) {
-  if (sample.state == "queued") return "queued: waiting for its turn";
+  if (sample.state == "queued") return cat("queued: waiting for ", sample.waits_for);
   return cat(streams_text(sample), ", ", bytes_text(sample));
 }
 

@@ -21,6 +21,7 @@ namespace dbbackup::ctl {
 
 struct ProgressSample {
   std::string state;
+  std::string waits_for = "its turn";  // while queued
   std::int64_t streams_done = 0;
   std::int64_t streams_total = 0;  // 0 while unknown, like the other totals
   std::int64_t rows = 0;

@@ -37,11 +37,13 @@ void show_list(const json::Object& reply, const Context& context) {
                {"STATE"},
                {"QUEUED"},
                {"TOOK"},
-               {"ARTIFACT"}});
+               {"ARTIFACT"},
+               {"WAITS FOR"}});
   for (const json::Object* run : items(reply, "runs")) {
     table.add({text_of(*run, "id"), text_of(*run, "kind"), subject(*run),
                state_cell(text_of(*run, "state")), age_of(*run, "queued_at", context.clock.now()),
-               span_of(*run, "duration_seconds"), text_of(*run, "artifact")});
+               span_of(*run, "duration_seconds"), text_of(*run, "artifact"),
+               text_of(*run, "waits_for")});
   }
   show_table(table, "no runs", context);
 }
@@ -59,6 +61,7 @@ void show_one(const json::Object& reply, const Context& context) {
        {"Type", text_of(run, "type")},
        {"State", state_cell(text_of(run, "state"))},
        {"Attempt", text_of(run, "attempt")},
+       {"Waits for", text_of(run, "waits_for")},
        {"Queued", time_of(run, "queued_at", now)},
        {"Started", time_of(run, "started_at", now)},
        {"Finished", time_of(run, "finished_at", now)},
@@ -67,6 +70,12 @@ void show_one(const json::Object& reply, const Context& context) {
        {"Artifact", text_of(run, "artifact")},
        {"Error", error ? cat(error->message(), " (", util::traits(error->code()).name, ")") : "-"},
        {"Hint", error ? error->hint() : "-"}});
+  for (const json::Object* attempt : items(run, "earlier_attempts")) {
+    const auto problem = error_of(*attempt);
+    context.out.line(cat("Attempt ", text_of(*attempt, "attempt"), " ", text_of(*attempt, "state"),
+                         " ", time_of(*attempt, "finished_at", now), ": ",
+                         problem ? problem->message() : "-"));
+  }
   for (const std::string& warning : json::get_strings(run, "warnings")) {
     context.out.line(cat("Warning: ", warning));
   }

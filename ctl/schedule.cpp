@@ -50,10 +50,11 @@ void show_one(const json::Object& reply, const Context& context) {
                       {"Jitter", text_of(schedule, "jitter")},
                       {"Catch up", text_of(schedule, "catch_up")},
                       {"Overlap", text_of(schedule, "overlap")},
-                      {"Windows", list_text(schedule, "window")},
+                      {"Windows", list_text(schedule, "windows")},
                       {"Last run", time_of(schedule, "last_run_at", now)},
                       {"Last state", state_cell(text_of(schedule, "last_state"))},
-                      {"Next run", time_of(schedule, "next_run_at", now)}});
+                      {"Next run", time_of(schedule, "next_run_at", now)},
+                      {"Waiting", text_of(schedule, "waiting")}});
 }
 
 void show_added(const json::Object& reply, const Context& context) {
@@ -70,24 +71,36 @@ void show_state(const json::Object& reply, const Context& context) {
   context.out.line(cat("schedule ", text_of(schedule, "name"), " is ", text_of(schedule, "state")));
 }
 
+void show_resumed(const json::Object& reply, const Context& context) {
+  show_state(reply, context);
+  const auto left_out = json::get_int(reply, "left_out").value_or(0);
+  if (left_out > 0) {
+    context.out.note(cat("what passed while it was paused is not caught up (fire times: ",
+                         format_count(left_out), ")"));
+  }
+}
+
 void show_removed(const json::Object& reply, const Context& context) {
   context.out.line(cat("schedule ", text_of(reply, "removed"), " removed"));
 }
 
 void show_explanation(const json::Object& reply, const Context& context) {
-  Table table({{"UTC"}, {"LOCAL"}, {"FROM NOW"}, {"WHY"}});
+  Table table({{"UTC"}, {"LOCAL"}, {"FROM NOW"}, {"STARTS"}, {"WHY"}});
   for (const json::Object* fire : items(reply, "fires")) {
     const auto at = util::parse_time(json::get_string(*fire, "at").value_or(""));
     table.add({at ? format_time(*at) : text_of(*fire, "at"), text_of(*fire, "local"),
-               age_of(*fire, "at", context.clock.now()), text_of(*fire, "reason")});
+               age_of(*fire, "at", context.clock.now()),
+               age_of(*fire, "starts_at", context.clock.now()), text_of(*fire, "reason")});
   }
   show_table(table, "it does not fire in that time", context);
 }
 
 void show_due(const json::Object& reply, const Context& context) {
-  Table table({{"SCHEDULE"}, {"DUE"}});
+  Table table({{"SCHEDULE"}, {"DUE"}, {"ACTION"}, {"STARTS"}, {"WHY"}});
+  const util::TimePoint now = context.clock.now();
   for (const json::Object* due : items(reply, "due")) {
-    table.add({text_of(*due, "schedule"), age_of(*due, "at", context.clock.now())});
+    table.add({text_of(*due, "schedule"), age_of(*due, "at", now), text_of(*due, "action"),
+               age_of(*due, "starts_at", now), text_of(*due, "reason")});
   }
   show_table(table, "nothing is due", context);
   for (const json::Object* run : items(reply, "runs")) {
@@ -100,7 +113,7 @@ constexpr View kViews[] = {
     {"schedule.list", show_list},
     {"schedule.show", show_one},
     {"schedule.pause", show_state},
-    {"schedule.resume", show_state},
+    {"schedule.resume", show_resumed},
     {"schedule.remove", show_removed},
     {"schedule.explain", show_explanation},
     {"schedule.run_due", show_due},

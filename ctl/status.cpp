@@ -14,10 +14,12 @@ constexpr Column::Align kRight = Column::Align::right;
 void show_daemon(const json::Object& status, const Context& context) {
   const json::Object& daemon = item(status, "daemon");
   const json::Object& runs = item(status, "runs");
+  const std::int64_t retries = json::get_int(runs, "retrying").value_or(0);
+  const std::string retrying = retries > 0 ? cat(" (", retries, " to be tried again)") : "";
   context.out.fields({{"Daemon", cat("version ", text_of(daemon, "version"), ", up ",
                                      span_of(daemon, "uptime_seconds"))},
                       {"Runs", cat(count_of(runs, "running"), " running, ",
-                                   count_of(runs, "queued"), " queued")}});
+                                   count_of(runs, "queued"), " queued", retrying)}});
   // A minute late is more than a busy machine explains.
   if (json::get_number(daemon, "scheduler_lag_seconds").value_or(0) > 60) {
     context.out.warning(cat("the scheduler is late by ", span_of(daemon, "scheduler_lag_seconds")));
@@ -31,7 +33,10 @@ void show_jobs(const json::Object& status, const Context& context) {
     const auto age = json::get_number(*job, "age_seconds");
     const auto limit = json::get_number(*job, "max_age_seconds");
     const Style style = age && limit && *age > *limit ? Style::bad : Style::plain;
-    table.add({text_of(*job, "name"), state_cell(text_of(*job, "state")),
+    const bool retries = json::get_string(*job, "retry_at").has_value();
+    table.add({text_of(*job, "name"),
+               retries ? Cell(cat("retry ", age_of(*job, "retry_at", now)), Style::warning)
+                       : state_cell(text_of(*job, "state")),
                Cell(age ? span_of(*job, "age_seconds") + " ago" : std::string("never"), style),
                span_of(*job, "max_age_seconds"), age_of(*job, "next_run_at", now)});
   }

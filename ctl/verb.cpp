@@ -241,6 +241,10 @@ std::string to_option_name(std::string_view parameter) {
   return name == "options" ? "option" : name;
 }
 
+std::string spelling_of(const Parameter& parameter) {
+  return parameter.positional ? placeholder_of(parameter) : "--" + to_option_name(parameter.name);
+}
+
 std::string placeholder_of(const Parameter& parameter) {
   if (parameter.positional) return to_upper(to_option_name(parameter.name));
   for (const auto& [name, placeholder] : kPlaceholders) {

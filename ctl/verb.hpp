@@ -56,6 +56,8 @@ std::vector<control::Parameter> positionals_of(const Verb& verb);
 
 std::string to_option_name(std::string_view parameter);  // keep_last -> keep-last
 std::string placeholder_of(const control::Parameter& parameter);
+// What errors call it: --keep-last, or NAME for a positional.
+std::string spelling_of(const control::Parameter& parameter);
 
 // The ways to hand over a secret `password`: --password-stdin, --password-file F, ...
 inline constexpr std::string_view kSecretSources[] = {"stdin", "file", "env", "credential",

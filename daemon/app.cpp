@@ -20,7 +20,9 @@ using util::cat;
 
 namespace {
 // Timers of the event loop.
-enum Slot : int { kSchedulerSlot, kWatchdogSlot, kStatusSlot, kTrimSlot };
+enum Slot : int { kSchedulerSlot, kWatchdogSlot, kStatusSlot, kTrimSlot, kRunsSlot, kLeaseSlot };
+constexpr util::Milliseconds kWatchRunsEvery = std::chrono::seconds(1);
+constexpr util::Milliseconds kRenewLeaseEvery = std::chrono::seconds(5);
 constexpr util::Milliseconds kStatusEvery = std::chrono::seconds(10);
 constexpr util::Milliseconds kTrimEvery = std::chrono::hours(24);
 
@@ -51,9 +53,11 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
       state_(config_.state_dir) {
   catalog_ =
       std::make_unique<catalog::Catalog>(state_.control_database(), state_.daemon_key(), clock_);
+  const std::int64_t fence = catalog_->take_lease(state_.lock_identity());
   job::Repositories::Options repository_options;
   repository_options.index_folder = state_.index_folder();
   repository_options.daemon_id = daemon_id(state_.daemon_key());
+  repository_options.session = ids_.next();
   repository_options.memory_bytes = config_.memory_limit;
   repository_options.maintenance_rate = config_.maintenance.rate;
   repositories_ = std::make_unique<job::Repositories>(*catalog_, state_.daemon_key(),
@@ -71,7 +75,8 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
                     .maintenance = {.reread_within = config_.maintenance.reread_within,
                                     .control_backup_every =
                                         config_.maintenance.control_backup_every},
-                    .default_timezone = [this] { return default_timezone(); }});
+                    .default_timezone = [this] { return default_timezone(); },
+                    .fence = fence});
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(services_->scratch_folder, ignored)) {
     if (entry.path().filename().string().starts_with("drill-"))
@@ -80,14 +85,20 @@ App::App(const Options& options, config::DaemonConfig config, util::Logger log)
   workers_ = std::make_unique<control::WorkerPool>(config_.runs_at_once);
   runner_ = std::make_unique<job::Runner>(
       *services_, [this](std::function<void()> work) { workers_->post(std::move(work)); },
-      config_.runs_at_once);
+      job::RunnerOptions{.limits = {.runs = config_.runs_at_once,
+                                    .per_host = config_.runs_per_host,
+                                    .per_repository = config_.runs_per_repository},
+                         .stall_timeout = config_.stall_timeout,
+                         .hook_timeout = config_.hook_timeout});
   scheduler_ = std::make_unique<job::Scheduler>(*services_, *runner_);
   // One thread per connection: a client that follows a run keeps its thread, and must not keep
   // others waiting.
   handlers_ = std::make_unique<control::WorkerPool>(config_.control.connections + 1);
 
   ensure_default_repository();
-  settle_interrupted_runs();
+  fence_off_earlier_processes();
+  runner_->settle_interrupted();
+  compare_with_repositories();
   start_listening();
 }
 
@@ -118,24 +129,28 @@ void App::ensure_default_repository() {
   catalog_->set_setting("default_repository", "made");
 }
 
-void App::settle_interrupted_runs() {
-  for (const catalog::Run& run :
-       catalog_->mark_interrupted("the daemon stopped while it was running")) {
-    log_.warn(cat(catalog::run_kind_name(run.kind), " was interrupted"),
-              {{"run", run.id}, {"job", run.job}});
-    catalog::Event event;
-    event.action = "run.interrupted";
-    event.object = cat("run ", run.id);
-    event.outcome = "interrupted";
-    catalog_->add_event(event);
-  }
-  // At every start, because the catalog may have missed an artifact in other ways than a crash: a full disk right after the
-  // manifest was written, or a repository that was away at the last start.
+// At every start, because the catalog may have missed an artifact in other ways than a crash: a
+// full disk right after the manifest was written, or a repository that was away at the last start.
+void App::compare_with_repositories() {
   for (const catalog::Repository& repository : catalog_->repositories()) {
     try {
       job::reconcile(*services_, repository.name);
     } catch (const util::Error& error) {
       log_.error(cat("cannot compare the catalog with the repository: ", error.message()),
+                 {{"repository", repository.name}});
+    }
+  }
+}
+
+// Before anything is decided about the runs of an earlier process: one that is stopped and not dead
+// must not seal what it has begun. A repository that is not there now, or read-only, is claimed
+// with the first write.
+void App::fence_off_earlier_processes() {
+  for (const catalog::Repository& repository : catalog_->repositories()) {
+    try {
+      repositories_->get(repository.name)->claim();
+    } catch (const util::Error& error) {
+      log_.error(cat("cannot claim the repository: ", error.message()),
                  {{"repository", repository.name}});
     }
   }
@@ -184,6 +199,8 @@ void App::run() {
   for (auto run = queued.rbegin(); run != queued.rend(); ++run) runner_->resume(*run);
   wake_scheduler();
   watch();
+  watch_runs();
+  renew_lease();
   publish_status();
   trim();
   catalog::Event event;
@@ -194,6 +211,12 @@ void App::run() {
   log_.info(cat("dbbackupd ", DBBACKUP_VERSION, " started"), {{"state", state_.path().string()}});
   notify_ready("idle");
   loop_.run();
+  if (lease_lost_) {
+    throw util::Error(util::ErrorCode::conflict,
+                      cat("another dbbackupd has taken over ", state_.path().string()),
+                      "only one daemon may use a state folder");
+  }
+  catalog_->release_lease();
   log_.info("stopped");
 }
 
@@ -260,6 +283,34 @@ void App::watch() {
     handlers_->post([this] {
       notify_watchdog();
       loop_.post([this] { watch(); });
+    });
+  });
+}
+
+void App::watch_runs() {
+  loop_.set_timer(kRunsSlot, kWatchRunsEvery, [this] {
+    handlers_->post([this] {
+      runner_->watch();
+      loop_.post([this] { watch_runs(); });
+    });
+  });
+}
+
+// The heartbeat. Whoever has lost the lease stops at once: what it goes on with could not be
+// recorded anyhow.
+void App::renew_lease() {
+  loop_.set_timer(kLeaseSlot, kRenewLeaseEvery, [this] {
+    handlers_->post([this] {
+      try {
+        catalog_->renew_lease(runner_->executing());
+      } catch (const util::Error& error) {
+        log_.error(cat("cannot renew the lease: ", error.message()));
+        if (error.code() == util::ErrorCode::conflict && !lease_lost_.exchange(true)) {
+          if (!stopping_.exchange(true)) begin_stop();
+          runner_->cancel_all();
+        }
+      }
+      loop_.post([this] { renew_lease(); });
     });
   });
 }

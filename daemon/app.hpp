@@ -37,6 +37,7 @@ class App {
   ~App();
 
   // Serves until it is told to stop by a signal. Returns when every run has ended.
+  // Errors: conflict, when another daemon has taken the state folder over meanwhile.
   void run();
 
   // What the command handlers use.
@@ -56,13 +57,16 @@ class App {
 
  private:
   void ensure_default_repository();
-  void settle_interrupted_runs();
+  void fence_off_earlier_processes();
+  void compare_with_repositories();
   void start_listening();
   void on_signal(int signal);
   void begin_stop();
   void tick();
   void arm_timer(util::Milliseconds delay);
   void watch();
+  void watch_runs();
+  void renew_lease();
   void publish_status();
   void trim();
 
@@ -87,6 +91,7 @@ class App {
   std::unique_ptr<control::Server> server_;
   std::atomic<bool> stopping_{false};
   std::stop_source trimming_;
+  std::atomic<bool> lease_lost_{false};
   std::jthread stopper_;
 };
 

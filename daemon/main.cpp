@@ -22,9 +22,18 @@ int sysexit(util::ErrorCode code) {
   switch (code) {
     case ErrorCode::usage:
       return 64;
+    case ErrorCode::verification_failed:
+    case ErrorCode::source_damaged:
+      return 65;
     case ErrorCode::not_found:
       return 66;
+    case ErrorCode::unsupported:
+      return 69;
+    case ErrorCode::refused:
+    case ErrorCode::already_exists:
+      return 73;
     case ErrorCode::unavailable:
+    case ErrorCode::timed_out:
     case ErrorCode::conflict:
       return 75;
     case ErrorCode::io:

@@ -68,11 +68,38 @@ json::Object to_json(const catalog::Job& job) {
           {"max_age", duration_json(job.max_age)},
           {"retries", job.retries},
           {"retry_delay", duration_json(job.retry_delay)},
+          {"retry_max_delay", duration_json(job.retry_max_delay)},
           {"timeout", duration_json(job.timeout)},
+          {"stall_timeout", duration_json(job.stall_timeout)},
+          {"hook_timeout", duration_json(job.hook_timeout)},
           {"pre_hook", text_or_null(job.pre_hook)},
           {"post_hook", text_or_null(job.post_hook)},
           {"options", to_json(job.options)},
           {"created_at", to_json(job.created)}};
+}
+
+namespace {
+json::Object error_json(const catalog::RunError& error) {
+  return {{"code", error.code}, {"message", error.message}, {"hint", text_or_null(error.hint)}};
+}
+
+json::Array attempts_json(const std::vector<catalog::Attempt>& attempts) {
+  json::Array list;
+  for (const catalog::Attempt& attempt : attempts) {
+    list.push_back(json::Object{{"attempt", attempt.number},
+                                {"state", catalog::run_state_name(attempt.state)},
+                                {"started_at", to_json(attempt.started_at)},
+                                {"finished_at", to_json(attempt.finished_at)},
+                                {"error", error_json(attempt.error)}});
+  }
+  return list;
+}
+}  // namespace
+
+json::Object to_json(const job::Runner::Snapshot& snapshot) {
+  json::Object object = to_json(snapshot.run);
+  object["waits_for"] = text_or_null(snapshot.waits_for);
+  return object;
 }
 
 json::Object to_json(const catalog::Run& run) {
@@ -85,9 +112,13 @@ json::Object to_json(const catalog::Run& run) {
                       {"type", text_or_null(run.type)},
                       {"state", catalog::run_state_name(run.state)},
                       {"attempt", run.attempt},
+                      {"earlier_attempts", attempts_json(run.earlier_attempts)},
+                      {"waits_for", nullptr},
+                      {"start_after", to_json(run.start_after)},
                       {"queued_at", to_json(run.queued_at)},
                       {"started_at", to_json(run.started_at)},
                       {"finished_at", to_json(run.finished_at)},
+                      {"heartbeat_at", to_json(run.heartbeat_at)},
                       {"duration_seconds", nullptr},
                       {"progress", json::Object{{"streams_done", run.streams_done},
                                                 {"streams_total", run.streams_total},
@@ -100,11 +131,7 @@ json::Object to_json(const catalog::Run& run) {
   if (run.started_at && run.finished_at) {
     object["duration_seconds"] = seconds_between(*run.started_at, *run.finished_at);
   }
-  if (run.error) {
-    object["error"] = json::Object{{"code", run.error->code},
-                                   {"message", run.error->message},
-                                   {"hint", text_or_null(run.error->hint)}};
-  }
+  if (run.error) object["error"] = error_json(*run.error);
   if (!run.result.empty()) object["result"] = json::parse(run.result);
   return object;
 }

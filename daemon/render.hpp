@@ -16,6 +16,8 @@ util::json::Object to_json(const catalog::Database& database);
 util::json::Object to_json(const catalog::Repository& repository);
 util::json::Object to_json(const catalog::Job& job);
 util::json::Object to_json(const catalog::Run& run);
+// As above, with what a queued run waits for.
+util::json::Object to_json(const job::Runner::Snapshot& snapshot);
 util::json::Object to_json(const catalog::Event& event);
 util::json::Object to_json(const catalog::LogLine& line);
 util::json::Object to_json(const catalog::Artifact& artifact,

@@ -44,6 +44,10 @@ po::options_description description() {
   add("passphrase-stdin", "read the repository's passphrase from standard input instead");
   add("database", po::value<std::string>()->value_name("NAME"), "only artifacts of this database");
   add("to", po::value<std::string>()->value_name("URL"), "database to restore into");
+  add("mode", po::value<std::string>()->default_value("create")->value_name("MODE"),
+      "what to do about data in the target: refuse (create, the default), drop it first (replace), "
+      "or add to it (append)");
+  add("yes", "confirms that mode replace destroys what the target holds");
   add("help", "print this and exit");
   return options;
 }
@@ -125,8 +129,24 @@ int list(const std::vector<repository::Manifest>& found) {
   return 0;
 }
 
+engine::RestoreRequest request_from(const po::variables_map& values) {
+  const std::string name = values["mode"].as<std::string>();
+  const auto mode = engine::restore_mode_from_name(name);
+  if (!mode) {
+    throw Error(ErrorCode::usage, cat("unknown restore mode '", util::printable(name), "'"),
+                "use create, replace or append");
+  }
+  if (*mode == engine::RestoreMode::replace && !values.count("yes")) {
+    throw Error(ErrorCode::refused, "--mode replace destroys what the target holds",
+                "confirm with --yes");
+  }
+  engine::RestoreRequest request;
+  request.mode = *mode;
+  return request;
+}
+
 int restore(repository::Repository& repository, const repository::Manifest& manifest,
-            const std::string& url) {
+            const std::string& url, const engine::RestoreRequest& request) {
   const engine::Address address = engine::parse_url(url);
   if (address.engine != manifest.engine) {
     throw Error(ErrorCode::refused, cat("the artifact holds a ", manifest.engine, " database, ",
@@ -138,9 +158,15 @@ int restore(repository::Repository& repository, const repository::Manifest& mani
   });
   const auto reader = repository.read(manifest.id);
   const auto engine = engine::make_engine(address, {});
-  const engine::RestoreResult result = engine->restore(*reader, {}, task);
+  const engine::RestoreResult result = engine->restore(*reader, request, task);
   for (const std::string& warning : result.warnings) {
     std::fprintf(stderr, "warning: %s\n", util::printable(warning).c_str());
+  }
+  if (request.mode == engine::RestoreMode::append) {
+    // The target held rows of its own: equality is not to be expected.
+    std::printf("appended %s to %s; content hashes are not compared in this mode\n",
+                manifest.id.c_str(), url.c_str());
+    return 0;
   }
   job::require_equal(job::compare_proof(manifest.summary.proof, result.fingerprint),
                      cat("database ", url));
@@ -184,6 +210,7 @@ int rescue(int argc, const char* const* argv) {
   }
   const std::string url = required(values, "repository");
   const std::string to = verb == "restore" ? required(values, "to") : "";
+  const engine::RestoreRequest request = request_from(values);
 
   // The chunk index is a cache: a throw-away one serves a rescue.
   const util::TemporaryFolder folder(fs::temp_directory_path(), "dbbackup-rescue");
@@ -197,7 +224,7 @@ int rescue(int argc, const char* const* argv) {
   const auto found =
       artifacts(*repository, values.count("database") ? values["database"].as<std::string>() : "");
   if (verb == "list") return list(found);
-  return restore(*repository, choose(found, values["artifact"].as<std::string>()), to);
+  return restore(*repository, choose(found, values["artifact"].as<std::string>()), to, request);
 }
 
 }  // namespace dbbackup::daemon

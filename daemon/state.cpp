@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "crypto/cipher.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -55,6 +57,12 @@ StateFolder::StateFolder(const fs::path& folder) : path_(folder) {
   }
   daemon_key_ = read_daemon_key(key_file);
   util::create_private_folder(index_folder());
+}
+
+std::string StateFolder::lock_identity() const {
+  struct stat status {};
+  if (::fstat(lock_.get(), &status) != 0) throw util::system_error("fstat of the lock", errno);
+  return cat("lock ", status.st_dev, ":", status.st_ino);
 }
 
 }  // namespace dbbackup::daemon

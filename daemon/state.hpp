@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "crypto/secret.hpp"
 #include "util/unique_fd.hpp"
@@ -28,6 +29,9 @@ class StateFolder {
   std::filesystem::path index_folder() const { return path_ / "index"; }
   std::filesystem::path default_repository() const { return path_ / "repository"; }
   const crypto::Secret& daemon_key() const { return daemon_key_; }
+  // Which lock is held: whoever held the same one before is dead, because the kernel gave it to us.
+  // A lock file that was deleted and made anew is another one.
+  std::string lock_identity() const;
 
  private:
   std::filesystem::path path_;

@@ -164,6 +164,10 @@ void add_artifact_commands(App& app, control::Handlers& handlers) {
     for (const auto& artifact : app.catalog().artifacts(filter)) {
       list.push_back(shown(app, artifact));
     }
+    if (list.empty() && !filter.database.empty()) {
+      app.catalog().require_known_database(filter.database);
+    }
+    if (list.empty() && !filter.job.empty()) app.catalog().require_known_job(filter.job);
     return listed("artifacts", std::move(list));
   };
   handlers["artifact.show"] = [&app](const json::Object& params, control::Session&) {

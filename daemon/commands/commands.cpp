@@ -1,5 +1,7 @@
 #include "daemon/commands/commands.hpp"
 
+#include <algorithm>
+
 #include "daemon/render.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -100,6 +102,21 @@ json::Value removed(const std::string& name) { return json::Object{{"removed", n
 
 json::Value started(App& app, catalog::Run run, const job::Request& request) {
   return json::Object{{"run", to_json(app.runner().submit(std::move(run), request))}};
+}
+
+// A schedule that vanishes without a word is a backup that nobody misses until it is needed.
+void require_unscheduled(App& app, std::string_view noun,
+                         std::initializer_list<catalog::ScheduleKind> kinds,
+                         const std::string& name) {
+  std::vector<std::string> names;
+  for (const catalog::Schedule& schedule : app.catalog().schedules()) {
+    const bool of_kind = std::find(kinds.begin(), kinds.end(), schedule.kind) != kinds.end();
+    if (of_kind && schedule.target == name) names.push_back(schedule.name);
+  }
+  if (names.empty()) return;
+  throw Error(ErrorCode::conflict,
+              cat(noun, " ", name, " is used by schedules: ", util::join(names, ", ")),
+              cat("dbbackupctl schedule remove ", names.front()));
 }
 
 std::string absolute_path(const std::string& path, std::string_view parameter) {

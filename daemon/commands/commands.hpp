@@ -4,6 +4,7 @@
 // table declares. Threads: handlers run on the handler pool, several at once.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,11 @@ util::json::Value listed(std::string_view nouns, util::json::Array list);
 util::json::Value removed(const std::string& name);
 // Queues the run and answers it.
 util::json::Value started(App& app, catalog::Run run, const job::Request& request);
+
+// Before `name` is removed: no schedule of these kinds may run it. Errors: conflict naming them.
+void require_unscheduled(App& app, std::string_view noun,
+                         std::initializer_list<catalog::ScheduleKind> kinds,
+                         const std::string& name);
 
 // An absolute path. Errors: usage.
 std::string absolute_path(const std::string& path, std::string_view parameter);

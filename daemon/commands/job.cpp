@@ -7,6 +7,7 @@
 namespace dbbackup::daemon {
 
 namespace json = util::json;
+using catalog::ScheduleKind;
 using util::cat;
 using util::Error;
 using util::ErrorCode;
@@ -24,6 +25,14 @@ void require_known_type(const std::string& type) {
 std::int64_t whole(const json::Object& params, std::string_view name, std::int64_t otherwise) {
   const std::int64_t value = json::get_int(params, name).value_or(otherwise);
   if (value < 0) throw Error(ErrorCode::usage, cat("parameter ", name, " must not be negative"));
+  return value;
+}
+
+std::int64_t retries(const json::Object& params, std::int64_t otherwise) {
+  constexpr std::int64_t kMost = 100;
+  const std::int64_t value = whole(params, "retries", otherwise);
+  if (value > kMost)
+    throw Error(ErrorCode::usage, cat("--retries takes a number from 0 to ", kMost));
   return value;
 }
 
@@ -59,31 +68,19 @@ void apply(const json::Object& params, catalog::Job& job) {
     throw Error(ErrorCode::usage, "--max-row-drop takes a percentage from 0 to 100");
   }
   set_duration("max_age", job.max_age);
-  job.retries = whole(params, "retries", job.retries);
+  job.retries = retries(params, job.retries);
   set_duration("retry_delay", job.retry_delay);
+  set_duration("retry_max_delay", job.retry_max_delay);
   set_duration("timeout", job.timeout);
+  if (const auto given = duration(params, "stall_timeout")) job.stall_timeout = given;  // 0: never
+  set_duration("hook_timeout", job.hook_timeout);
   set_text("pre_hook", job.pre_hook);
   set_text("post_hook", job.post_hook);
   job.options = merged(job.options, options(params));
 }
 
-// What is recorded but has no effect in this version is said, not swallowed.
-json::Array without_effect(const catalog::Job& job) {
-  json::Array notes;
-  const auto note = [&](bool given, std::string_view what) {
-    if (given) notes.emplace_back(cat(what, " recorded; this version does not act on it yet"));
-  };
-  note(job.retries > 0, "retries are");
-  note(job.timeout.has_value(), "the timeout is");
-  note(!job.pre_hook.empty() || !job.post_hook.empty(), "hooks are");
-  return notes;
-}
-
 json::Value reply(App& app, const std::string& name) {
-  const catalog::Job job = app.catalog().job(name);
-  json::Object object = to_json(job);
-  object["warnings"] = without_effect(job);
-  return wrapped("job", std::move(object));
+  return wrapped("job", to_json(app.catalog().job(name)));
 }
 
 json::Object with_runs(App& app, const catalog::Job& job) {
@@ -97,19 +94,6 @@ json::Object with_runs(App& app, const catalog::Job& job) {
   }
   object["next_run_at"] = to_json(app.scheduler().next_run_of_job(job.name));
   return object;
-}
-
-// A schedule that vanishes without a word is a backup that nobody misses until it is needed.
-void require_unscheduled(App& app, const std::string& job) {
-  std::vector<std::string> names;
-  for (const catalog::Schedule& schedule : app.catalog().schedules()) {
-    const bool of_jobs = schedule.kind == catalog::ScheduleKind::job ||
-                         schedule.kind == catalog::ScheduleKind::drill;
-    if (of_jobs && schedule.target == job) names.push_back(schedule.name);
-  }
-  if (names.empty()) return;
-  throw Error(ErrorCode::conflict, cat("job ", job, " is used by schedules: ", util::join(names, ", ")),
-              cat("dbbackupctl schedule remove ", names.front()));
 }
 
 json::Value run(App& app, const json::Object& params) {
@@ -167,7 +151,7 @@ void add_job_commands(App& app, control::Handlers& handlers) {
     return wrapped("job", with_runs(app, app.catalog().job(text(params, "name"))));
   };
   handlers["job.remove"] = [&app](const json::Object& params, control::Session&) {
-    require_unscheduled(app, text(params, "name"));
+    require_unscheduled(app, "job", {ScheduleKind::job, ScheduleKind::drill}, text(params, "name"));
     app.catalog().remove_job(text(params, "name"));
     app.wake_scheduler();
     return removed(text(params, "name"));

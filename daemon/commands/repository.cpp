@@ -154,6 +154,8 @@ void add_repository_commands(App& app, control::Handlers& handlers) {
   };
   handlers["repository.remove"] = [&app](const json::Object& params, control::Session&) {
     const std::string name = text(params, "name");
+    require_unscheduled(app, "repository",
+                        {catalog::ScheduleKind::check, catalog::ScheduleKind::prune}, name);
     require_unused(app, name);
     app.catalog().remove_repository(name);
     app.repositories().forget(name);

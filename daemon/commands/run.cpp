@@ -13,6 +13,10 @@ using util::ErrorCode;
 namespace {
 constexpr util::Milliseconds kBetweenProgress = std::chrono::seconds(1);
 
+json::Value waits_for(const job::Runner::Snapshot& snapshot) {
+  return snapshot.waits_for.empty() ? json::Value(nullptr) : json::Value(snapshot.waits_for);
+}
+
 // Sends lines from `sent` on; returns how many have been sent in all.
 std::size_t send_new_lines(App& app, const std::string& run, std::size_t sent,
                            control::Session& session) {
@@ -35,7 +39,7 @@ json::Value wait(App& app, const json::Object& params, control::Session& session
   while (true) {
     const job::Runner::Snapshot snapshot = app.runner().snapshot(id);
     if (follow) sent = send_new_lines(app, id, sent, session);
-    if (catalog::is_ended(snapshot.run.state)) return wrapped("run", to_json(snapshot.run));
+    if (catalog::is_ended(snapshot.run.state)) return wrapped("run", to_json(snapshot));
     const util::SteadyPoint now = app.clock().steady_now();
     if (session.gone().stop_requested()) {
       throw Error(ErrorCode::cancelled, cat("stopped waiting for run ", id, "; the run goes on"));
@@ -48,6 +52,7 @@ json::Value wait(App& app, const json::Object& params, control::Session& session
     if (now >= next_progress) {
       session.notify("run.progress", {{"run", id},
                                       {"state", catalog::run_state_name(snapshot.run.state)},
+                                      {"waits_for", waits_for(snapshot)},
                                       {"progress", progress_json(snapshot)}});
       next_progress = now + kBetweenProgress;
     }
@@ -86,9 +91,11 @@ json::Value list(App& app, const json::Object& params) {
   }
   json::Array runs;
   for (const catalog::Run& run : app.catalog().runs(filter)) {
-    // Live numbers for what is still going on.
-    runs.push_back(to_json(catalog::is_ended(run.state) ? run : app.runner().snapshot(run.id).run));
+    // Live numbers for what is still going on, and what it waits for.
+    runs.push_back(catalog::is_ended(run.state) ? to_json(run)
+                                                : to_json(app.runner().snapshot(run.id)));
   }
+  if (runs.empty() && !filter.job.empty()) app.catalog().require_known_job(filter.job);
   return listed("runs", std::move(runs));
 }
 }  // namespace
@@ -99,7 +106,7 @@ void add_run_commands(App& app, control::Handlers& handlers) {
   };
   handlers["run.show"] = [&app](const json::Object& params, control::Session&) {
     const std::string id = app.catalog().run(text(params, "run")).id;
-    return wrapped("run", to_json(app.runner().snapshot(id).run));
+    return wrapped("run", to_json(app.runner().snapshot(id)));
   };
   handlers["run.log"] = [&app](const json::Object& params, control::Session& session) {
     return log(app, params, session);
@@ -107,7 +114,7 @@ void add_run_commands(App& app, control::Handlers& handlers) {
   handlers["run.cancel"] = [&app](const json::Object& params, control::Session&) {
     const std::string id = app.catalog().run(text(params, "run")).id;
     app.runner().cancel(id);
-    return wrapped("run", to_json(app.runner().snapshot(id).run));
+    return wrapped("run", to_json(app.runner().snapshot(id)));
   };
   handlers["run.wait"] = [&app](const json::Object& params, control::Session& session) {
     return wait(app, params, session);

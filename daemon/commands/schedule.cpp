@@ -43,6 +43,7 @@ json::Object shown(App& app, const catalog::Schedule& schedule) {
       {"windows", json::from_strings(schedule.windows)},
       {"created_at", to_json(schedule.created)},
       {"next_run_at", to_json(app.scheduler().next_run(schedule))},
+      {"waiting", app.scheduler().why_waiting(schedule)},
       {"last_run_at", to_json(schedule.last_run_at)},
       {"last_run", nullptr},
       {"last_state", nullptr}};
@@ -98,64 +99,109 @@ json::Value add(App& app, const json::Object& params) {
     reply["run"] = to_json(app.scheduler().fire_now(schedule));
   }
   app.wake_scheduler();
-  json::Object object = shown(app, app.catalog().schedule(schedule.name));
-  json::Array warnings;
-  if (!schedule.windows.empty()) {
-    warnings.emplace_back("windows are recorded; this version does not act on them yet");
-  }
-  object["warnings"] = std::move(warnings);
-  reply["schedule"] = std::move(object);
+  reply["schedule"] = shown(app, app.catalog().schedule(schedule.name));
   return reply;
 }
 
-json::Value set_paused(App& app, const json::Object& params, bool paused) {
+json::Value pause(App& app, const json::Object& params) {
   catalog::Schedule schedule = app.catalog().schedule(text(params, "name"));
-  const bool resumed = schedule.paused && !paused;
-  schedule.paused = paused;
+  schedule.paused = true;
   app.catalog().update_schedule(schedule);
-  // What passed while it was paused was not missed: it was not wanted. This is also the way out
-  // after a clock that was far ahead has been corrected: the mark may go back.
-  if (resumed) app.catalog().set_handled(schedule.name, app.clock().now());
-  schedule = app.catalog().schedule(schedule.name);
   app.wake_scheduler();
-  return wrapped("schedule", shown(app, schedule));
+  return wrapped("schedule", shown(app, app.catalog().schedule(schedule.name)));
 }
 
-json::Value explain(App& app, const json::Object& params) {
-  std::string cron = text(params, "cron");
-  std::string zone_name = text(params, "timezone");
+json::Value resume(App& app, const json::Object& params) {
+  catalog::Schedule schedule = app.catalog().schedule(text(params, "name"));
+  int left_out = 0;
+  if (schedule.paused) {
+    left_out = app.scheduler().passed(schedule);
+    // What passed while it was paused was not missed: it was not wanted. This is also the way out
+    // after a clock that was far ahead has been corrected: the mark may go back. It is moved before
+    // the schedule is active again, so that the timer cannot fire in between.
+    app.catalog().set_handled(schedule.name, app.clock().now());
+    schedule = app.catalog().schedule(schedule.name);
+    schedule.paused = false;
+    app.catalog().update_schedule(schedule);
+    app.wake_scheduler();
+  }
+  return json::Object{{"schema_version", 1},
+                      {"schedule", shown(app, app.catalog().schedule(schedule.name))},
+                      {"left_out", left_out}};
+}
+
+// What there is to explain: a schedule of the catalog, or an expression from the command line,
+// which is read as a schedule that was made just now.
+catalog::Schedule explained(App& app, const json::Object& params) {
+  const std::string cron = text(params, "cron");
   const std::string name = text(params, "name");
-  util::TimePoint anchor = app.clock().now();
   if (name.empty() == cron.empty()) {
     throw Error(
         ErrorCode::usage, "name either a schedule or --cron",
         "for example: dbbackupctl schedule explain --cron '30 2 * * *' --timezone Europe/Berlin");
   }
-  if (!name.empty()) {
-    const catalog::Schedule schedule = app.catalog().schedule(name);
-    cron = schedule.cron;
-    if (zone_name.empty()) zone_name = schedule.timezone;
-    anchor = schedule.created;
+  catalog::Schedule schedule;
+  schedule.timezone = app.default_timezone();
+  schedule.created = app.clock().now();
+  if (name.empty()) {
+    schedule.cron = cron;
+  } else {
+    schedule = app.catalog().schedule(name);
   }
-  const auto expression = schedule::CronExpression::parse(cron);
-  const auto zone =
-      schedule::TimeZone::load(zone_name.empty() ? app.default_timezone() : zone_name);
+  schedule.timezone = json::get_string(params, "timezone").value_or(schedule.timezone);
+  return schedule;
+}
+
+// A fire that comes at another UTC time of day than the one before it wants to be understood.
+std::string offset_reason(const schedule::TimeZone& zone, util::TimePoint before,
+                          util::TimePoint at) {
+  const auto period = zone.period_at(at);
+  const auto change = period.offset - zone.period_at(before).offset;
+  if (change == util::Seconds(0)) return {};
+  return cat("clocks went ", change > util::Seconds(0) ? "forward" : "back", " by ",
+             util::format_duration(std::chrono::abs(change)), " at ",
+             zone.format_local(period.begin));
+}
+
+json::Value explain(App& app, const json::Object& params) {
+  const catalog::Schedule schedule = explained(app, params);
+  const schedule::Timing timing = job::make_timing(schedule);
+  const util::Milliseconds expected = app.scheduler().expected_duration(schedule);
   const std::int64_t count = json::get_int(params, "count").value_or(5);
   if (count < 1 || count > kMostFires) {
     throw Error(ErrorCode::usage, cat("--count takes a number from 1 to ", kMostFires));
   }
-  util::TimePoint from = time(params, "from").value_or(app.clock().now());
+  const util::TimePoint from = time(params, "from").value_or(app.clock().now());
+  const auto next = [&](util::TimePoint after) {
+    return schedule::next_after(timing.expression, after, timing.zone, timing.created_at);
+  };
   json::Array fires;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto fire = schedule::next_after(expression, from, zone, anchor);
-    if (!fire) break;
-    fires.push_back(
-        json::Object{{"at", to_json(fire->at)}, {"local", fire->local}, {"reason", fire->reason}});
-    from = fire->at;
+  util::TimePoint before = from;
+  auto fire = next(from);
+  for (std::int64_t i = 0; i < count && fire; ++i) {
+    const auto following = next(fire->at);
+    const util::TimePoint due = fire->at + timing.jitter;
+    const auto start = schedule::next_start(due, timing.zone, timing.windows, expected);
+    std::string reason = fire->reason;
+    if (reason.empty() && !timing.expression.interval()) {
+      reason = offset_reason(timing.zone, before, fire->at);
+    }
+    before = fire->at;
+    if (start && *start != due) {
+      if (!reason.empty()) reason += "; ";
+      reason += job::waiting_reason(timing, due, *start, expected);
+      const bool joined = following && following->at + timing.jitter <= *start;
+      if (joined) reason += ", where one run stands for this time and the next";
+    }
+    fires.push_back(json::Object{{"at", to_json(fire->at)},
+                                 {"local", fire->local},
+                                 {"starts_at", to_json(start)},
+                                 {"reason", reason}});
+    fire = following;
   }
   return json::Object{{"schema_version", 1},
-                      {"cron", cron},
-                      {"timezone", zone.name()},
+                      {"cron", timing.expression.text()},
+                      {"timezone", timing.zone.name()},
                       {"fires", std::move(fires)}};
 }
 
@@ -163,7 +209,11 @@ json::Value run_due(App& app, const json::Object& params) {
   json::Array due;
   json::Array runs;
   for (const auto& item : app.scheduler().due()) {
-    due.push_back(json::Object{{"schedule", item.schedule}, {"at", to_json(item.at)}});
+    due.push_back(json::Object{{"schedule", item.schedule},
+                               {"at", to_json(item.at)},
+                               {"action", job::action_name(item.action)},
+                               {"starts_at", to_json(item.starts_at)},
+                               {"reason", item.reason}});
   }
   if (!flag(params, "dry_run")) {
     for (const auto& run : app.scheduler().run_due()) runs.push_back(to_json(run));
@@ -188,10 +238,10 @@ void add_schedule_commands(App& app, control::Handlers& handlers) {
     return wrapped("schedule", shown(app, app.catalog().schedule(text(params, "name"))));
   };
   handlers["schedule.pause"] = [&app](const json::Object& params, control::Session&) {
-    return set_paused(app, params, true);
+    return pause(app, params);
   };
   handlers["schedule.resume"] = [&app](const json::Object& params, control::Session&) {
-    return set_paused(app, params, false);
+    return resume(app, params);
   };
   handlers["schedule.remove"] = [&app](const json::Object& params, control::Session&) {
     app.catalog().remove_schedule(text(params, "name"));

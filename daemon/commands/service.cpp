@@ -16,7 +16,7 @@ json::Object daemon_facts(App& app) {
 }
 
 json::Object job_facts(const catalog::JobSummary& job, util::TimePoint now,
-                       std::optional<util::TimePoint> next) {
+                       std::optional<util::TimePoint> retry, std::optional<util::TimePoint> next) {
   json::Object object{
       {"name", job.name},
       {"state", job.last_state ? json::Value(catalog::run_state_name(*job.last_state))
@@ -25,6 +25,7 @@ json::Object job_facts(const catalog::JobSummary& job, util::TimePoint now,
       {"last_success_at", to_json(job.last_success_at)},
       {"age_seconds", nullptr},
       {"max_age_seconds", nullptr},
+      {"retry_at", to_json(retry)},
       {"next_run_at", to_json(next)}};
   if (job.last_success_at) {
     object["age_seconds"] = static_cast<double>((now - *job.last_success_at).count()) / 1000.0;
@@ -56,21 +57,27 @@ json::Value status(App& app) {
   const util::TimePoint now = app.clock().now();
   json::Array jobs;
   const auto next_runs = app.scheduler().next_runs_by_job();
+  const auto retries = app.runner().retries_by_job();
+  const auto found = [](const std::map<std::string, util::TimePoint>& times,
+                        const std::string& job) {
+    const auto it = times.find(job);
+    return it == times.end() ? std::nullopt : std::optional(it->second);
+  };
   for (const catalog::JobSummary& job : app.catalog().job_summaries()) {
-    const auto next = next_runs.find(job.name);
-    jobs.push_back(
-        job_facts(job, now, next == next_runs.end() ? std::nullopt : std::optional(next->second)));
+    jobs.push_back(job_facts(job, now, found(retries, job.name), found(next_runs, job.name)));
   }
   json::Array repositories;
   for (const auto& usage : app.catalog().repository_usage()) {
     repositories.push_back(repository_facts(app, usage));
   }
   const auto [running, queued] = app.catalog().running_and_queued();
-  return json::Object{{"schema_version", 1},
-                      {"daemon", daemon_facts(app)},
-                      {"jobs", std::move(jobs)},
-                      {"runs", json::Object{{"running", running}, {"queued", queued}}},
-                      {"repositories", std::move(repositories)}};
+  return json::Object{
+      {"schema_version", 1},
+      {"daemon", daemon_facts(app)},
+      {"jobs", std::move(jobs)},
+      {"runs",
+       json::Object{{"running", running}, {"queued", queued}, {"retrying", retries.size()}}},
+      {"repositories", std::move(repositories)}};
 }
 
 json::Value events(App& app, const json::Object& params, control::Session& session) {

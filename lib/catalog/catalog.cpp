@@ -21,6 +21,8 @@ using util::ErrorCode;
 namespace {
 // Our own threads never wait for each other here; this is for a person with the sqlite3 shell.
 constexpr util::Milliseconds kBusyTimeout{10000};
+// More than the different statements the members of Catalog make.
+constexpr std::size_t kStatements = 200;
 constexpr std::string_view kKeyCheck = "catalog.key_check";
 
 Connection open(const fs::path& file) {
@@ -63,6 +65,7 @@ Connection open_writer(const fs::path& file) {
     use_incremental_vacuum(db);
     use_wal(db, file);
     db.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
+    db.keep_statements(kStatements);
     return db;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::source_damaged) throw;
@@ -76,12 +79,14 @@ Connection open_writer(const fs::path& file) {
 Connection open_log_writer(const fs::path& file) {
   Connection db = open(file);
   db.execute("PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON");
+  db.keep_statements(kStatements);
   return db;
 }
 
 Connection open_reader(const fs::path& file) {
   Connection db = open(file);
   db.execute("PRAGMA query_only=ON");
+  db.keep_statements(kStatements);
   return db;
 }
 }  // namespace

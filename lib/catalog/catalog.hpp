@@ -68,7 +68,7 @@ struct JobSummary {
 
 class Catalog {
  public:
-  static constexpr int kSchemaVersion = 2;
+  static constexpr int kSchemaVersion = 4;
   // Of one run; what comes after them is lost, and the last line says so.
   static constexpr std::int64_t kMostLogLines = 100'000;
 
@@ -79,6 +79,24 @@ class Catalog {
   struct Foreign {};
   Catalog(const std::filesystem::path& file, Foreign, const util::Clock& clock);
   ~Catalog();
+
+  // -- the lease: one daemon at a time writes here. Its number (the fence) grows with each one that
+  // takes it, and from then on every write of an earlier holder is refused with `conflict`, also of
+  // one that was stopped for hours and does not know. Whoever never takes the lease (a tool, a
+  // test) is not fenced.
+  //
+  // How long a holder that does not renew is believed to live.
+  static constexpr util::Milliseconds kLeaseTime = std::chrono::seconds(30);
+  // `holder` says who we are: the same text as the last holder's means that this one is known to be
+  // dead, for example because it names a lock that we hold now. Returns the fence.
+  // Errors: conflict, while another holder may be alive.
+  std::int64_t take_lease(const std::string& holder);
+  // Says that we live, and that these runs are executing. Errors: conflict, when it was lost.
+  void renew_lease(const std::vector<std::string>& executing);
+  // Errors: conflict, when it was lost. To be called before something that cannot be undone.
+  void require_lease();
+  // The next daemon need not wait. No error when it was lost.
+  void release_lease();
 
   // -- databases. Lists are ordered by name.
   void add_database(const Database& database, const crypto::Secret& password);
@@ -121,9 +139,14 @@ class Catalog {
   std::optional<Schedule> find_schedule(const std::string& name);
   Schedule schedule(const std::string& name);
   std::vector<Schedule> schedules();
+  // Another number after every change of what schedules there are, what they say or where a mark
+  // stands, but for add_scheduled_run(), whose caller knows. So a timer sees that nothing changed
+  // without reading.
+  std::uint64_t schedules_version() const;
   void remove_schedule(const std::string& name);
 
   // -- runs. Ids are ULIDs made by the caller.
+  // Notes it as the last one of the schedule it names, if any; touches no instants.
   void add_run(const Run& run);
   // Marks `handled_until` of the schedule and adds the run in one transaction, so that a crash
   // between them cannot fire twice or never. Errors: conflict, when the schedule has dealt with
@@ -139,8 +162,14 @@ class Catalog {
   // The newest backup run of a job that came to an end by itself: what was cancelled or skipped
   // says nothing about the job.
   std::optional<Run> last_attempt(const std::string& job);
-  // Called once at start: running ones become `interrupted`; returns them. Queued ones stay queued
-  // and are returned by runs({.unfinished = true}).
+  // How long the newest runs like this one took, at most `limit` of them: backups of its job, or
+  // what its schedule started. Only runs that reached their end count (succeeded or partial).
+  std::vector<util::Milliseconds> durations_like(const Run& run, std::int64_t limit);
+  // Called once at start, with the lease: every running one is passed to `settle`, which returns it
+  // as it shall be from now on (ended, or queued again); returns those. Queued ones stay queued and
+  // are returned by runs({.unfinished = true}).
+  std::vector<Run> settle_running(const std::function<Run(Run)>& settle);
+  // As above; all of them become `interrupted` for this reason.
   std::vector<Run> mark_interrupted(const std::string& reason);
   void append_log(const std::string& run, const LogLine& line);  // Errors: not_found
   // Empty for an unknown run.
@@ -161,6 +190,10 @@ class Catalog {
   // Says of a suspicious artifact, and of the earlier suspicious ones of its job, that they are as
   // they should be. Returns the ids of those it was news for.
   std::vector<std::string> accept_artifact(const std::string& id);
+  // For lists that are empty: whether the name stands for something. Errors: not_found with the
+  // nearest name as hint, unless it exists, or did when some run or artifact was made.
+  void require_known_database(const std::string& name);
+  void require_known_job(const std::string& name);
   void remove_artifact(const std::string& id);  // Errors: refused while a hold is on it
 
   // -- holds

@@ -123,6 +123,48 @@ Options decode_options(std::string_view text) {
   return options;
 }
 
+std::string encode_attempts(const std::vector<Attempt>& attempts) {
+  const auto time = [](const std::optional<util::TimePoint>& at) {
+    return at ? json::Value(util::to_unix_ms(*at)) : json::Value(nullptr);
+  };
+  json::Array array;
+  for (const Attempt& attempt : attempts) {
+    array.push_back(json::Object{{"number", attempt.number},
+                                 {"state", run_state_name(attempt.state)},
+                                 {"started_at", time(attempt.started_at)},
+                                 {"finished_at", time(attempt.finished_at)},
+                                 {"code", attempt.error.code},
+                                 {"message", as_utf8(attempt.error.message)},
+                                 {"hint", as_utf8(attempt.error.hint)}});
+  }
+  return json::write(array);
+}
+
+std::vector<Attempt> decode_attempts(std::string_view text) {
+  std::vector<Attempt> attempts;
+  if (text == kEmptyList) return attempts;
+  const json::Value value = json::parse(text);
+  if (!value.is_array()) refuse("list of attempts", text);
+  const auto time = [](const json::Object& object, std::string_view key) {
+    const auto ms = json::get_int(object, key);
+    return ms ? std::optional(util::from_unix_ms(*ms)) : std::nullopt;
+  };
+  for (const json::Value& element : value.get_array()) {
+    const json::Object* object = element.if_object();
+    const auto state = object ? run_state_from_name(json::get_string(*object, "state").value_or(""))
+                              : std::nullopt;
+    if (!state) refuse("list of attempts", text);
+    attempts.push_back({json::get_int(*object, "number").value_or(0),
+                        *state,
+                        time(*object, "started_at"),
+                        time(*object, "finished_at"),
+                        {json::get_string(*object, "code").value_or(""),
+                         json::get_string(*object, "message").value_or(""),
+                         json::get_string(*object, "hint").value_or("")}});
+  }
+  return attempts;
+}
+
 std::string_view name_of(ScheduleKind kind) { return schedule_kind_name(kind); }
 std::string_view name_of(RunKind kind) { return run_kind_name(kind); }
 std::string_view name_of(RunState state) { return run_state_name(state); }
@@ -164,6 +206,9 @@ void bind_value(Statement& statement, int index, const std::vector<std::string>&
 void bind_value(Statement& statement, int index, const Options& value) {
   bind_value(statement, index, encode_options(value));
 }
+void bind_value(Statement& statement, int index, const std::vector<Attempt>& value) {
+  bind_value(statement, index, encode_attempts(value));
+}
 
 void read_value(const Statement& statement, int index, std::string& value) {
   value = statement.text(index);
@@ -193,6 +238,9 @@ void read_value(const Statement& statement, int index, std::vector<std::string>&
 }
 void read_value(const Statement& statement, int index, Options& value) {
   value = decode_options(statement.text(index));
+}
+void read_value(const Statement& statement, int index, std::vector<Attempt>& value) {
+  value = decode_attempts(statement.text(index));
 }
 
 namespace {

@@ -60,6 +60,8 @@ std::string encode_strings(const std::vector<std::string>& strings);
 std::vector<std::string> decode_strings(std::string_view json);
 std::string encode_options(const Options& options);
 Options decode_options(std::string_view json);
+std::string encode_attempts(const std::vector<Attempt>& attempts);
+std::vector<Attempt> decode_attempts(std::string_view json);
 
 std::string_view name_of(ScheduleKind kind);
 std::string_view name_of(RunKind kind);
@@ -76,6 +78,7 @@ void bind_value(sqlite::Statement& statement, int index, std::optional<util::Tim
 void bind_value(sqlite::Statement& statement, int index, std::optional<util::Milliseconds> value);
 void bind_value(sqlite::Statement& statement, int index, const std::vector<std::string>& value);
 void bind_value(sqlite::Statement& statement, int index, const Options& value);
+void bind_value(sqlite::Statement& statement, int index, const std::vector<Attempt>& value);
 template <typename Enum>
 requires std::is_enum_v<Enum>
 void bind_value(sqlite::Statement& statement, int index, Enum value) {
@@ -93,6 +96,7 @@ void read_value(const sqlite::Statement& statement, int index,
                 std::optional<util::Milliseconds>& value);
 void read_value(const sqlite::Statement& statement, int index, std::vector<std::string>& value);
 void read_value(const sqlite::Statement& statement, int index, Options& value);
+void read_value(const sqlite::Statement& statement, int index, std::vector<Attempt>& value);
 void read_value(const sqlite::Statement& statement, int index, ScheduleKind& value);
 void read_value(const sqlite::Statement& statement, int index, RunKind& value);
 void read_value(const sqlite::Statement& statement, int index, RunState& value);

@@ -107,6 +107,10 @@ Database Catalog::database(const std::string& name) {
   return impl_->read([&](Connection& db) { return get(db, name); });
 }
 
+void Catalog::require_known_database(const std::string& name) {
+  impl_->read([&](Connection& db) { require_known(db, kDatabase, name); });
+}
+
 std::vector<Database> Catalog::databases() {
   return impl_->read([](Connection& db) {
     Statement statement = db.prepare(select("ORDER BY name"));

@@ -34,7 +34,7 @@ std::string resolve_id(Connection& db, const IdNoun& noun, std::string_view text
   if (id_exists(db, noun, wanted)) return wanted;
   if (wanted.size() < kShortestPrefix) {
     throw Error(ErrorCode::usage,
-                cat("\"", util::printable(text), "\" is too short for the id of a ", noun.word),
+                cat(noun.word, " id \"", util::printable(text), "\" is too short"),
                 cat("give the id or at least its first ", kShortestPrefix, " characters"));
   }
   if (!util::is_ulid_prefix(wanted)) throw no_such_id(noun, text);

@@ -11,6 +11,7 @@
 // SQLITE_BUSY.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <type_traits>
@@ -38,23 +39,34 @@ struct Catalog::Impl {
   template <typename Body>
   auto write(Body body) {
     const std::scoped_lock lock(write_mutex);
-    return transact(writer, body);
+    return transact(writer, [&](sqlite::Connection& db) {
+      require_fence(db);
+      return body(db);
+    });
   }
   // As write(), but a power cut may take it.
   template <typename Body>
   auto write_log(Body body) {
     const std::scoped_lock lock(write_mutex);
-    return transact(log_writer, body);
+    return transact(log_writer, [&](sqlite::Connection& db) {
+      require_fence(db);
+      return body(db);
+    });
   }
+
+  // lease.cpp
+  std::int64_t take_lease(const std::string& holder);
+  void release_lease();
 
   const std::filesystem::path file;
   const util::Clock& clock;
   const SecretBox box;
   util::UlidSource ids;
+  std::atomic<std::uint64_t> schedules_version = 1;  // raised after the commit
 
  private:
   template <typename Body>
-  static auto transact(sqlite::Connection& db, Body& body) {
+  static auto transact(sqlite::Connection& db, Body body) {
     sqlite::Transaction transaction(db);
     if constexpr (std::is_void_v<decltype(body(db))>) {
       body(db);
@@ -65,6 +77,10 @@ struct Catalog::Impl {
       return result;
     }
   }
+  // Nothing to require before a lease was taken. Errors: conflict, when it was lost. lease.cpp
+  void require_fence(sqlite::Connection& db);
+  // Of the lease that this process holds; guarded by write_mutex.
+  std::optional<std::int64_t> fence_;
 
   std::mutex write_mutex;
   std::mutex read_mutex;

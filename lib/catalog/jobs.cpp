@@ -13,14 +13,16 @@ constexpr Table kTable{
     "jobs",
     "name,database,repository,type,include_globs,exclude_globs,conditions,parallel,"
     "keep_last,keep_hourly,keep_daily,keep_weekly,keep_monthly,keep_yearly,keep_within,"
-    "max_age,retries,retry_delay,timeout,pre_hook,post_hook,options,created,timezone,max_row_drop"};
+    "max_age,retries,retry_delay,retry_max_delay,timeout,stall_timeout,hook_timeout,pre_hook,"
+    "post_hook,options,created,timezone,max_row_drop"};
 
 auto fields(auto& job) {
   return std::tie(job.name, job.database, job.repository, job.type, job.include, job.exclude,
                   job.where, job.parallel, job.keep.last, job.keep.hourly, job.keep.daily,
                   job.keep.weekly, job.keep.monthly, job.keep.yearly, job.keep.within, job.max_age,
-                  job.retries, job.retry_delay, job.timeout, job.pre_hook, job.post_hook,
-                  job.options, job.created, job.timezone, job.max_row_drop);
+                  job.retries, job.retry_delay, job.retry_max_delay, job.timeout, job.stall_timeout,
+                  job.hook_timeout, job.pre_hook, job.post_hook, job.options, job.created,
+                  job.timezone, job.max_row_drop);
 }
 
 Job read_one(const Statement& row) {
@@ -78,6 +80,10 @@ Job Catalog::job(const std::string& name) {
   return impl_->read([&](Connection& db) { return get(db, name); });
 }
 
+void Catalog::require_known_job(const std::string& name) {
+  impl_->read([&](Connection& db) { require_known(db, kJob, name); });
+}
+
 std::vector<Job> Catalog::jobs() {
   return impl_->read([](Connection& db) {
     Statement statement = db.prepare(select_sql(kTable) + " ORDER BY name");
@@ -90,6 +96,7 @@ void Catalog::remove_job(const std::string& name) {
     require_exists(db, kJob, name);
     delete_named(db, kJob, name);  // its schedules go with it
   });
+  ++impl_->schedules_version;
 }
 
 }  // namespace dbbackup::catalog

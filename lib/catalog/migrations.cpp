@@ -211,9 +211,35 @@ CREATE TABLE events (
 CREATE INDEX events_by_time ON events (at);
 )sql";
 
+// Retries, limits of time, and the lease.
+constexpr std::string_view kVersion2 = R"sql(
+ALTER TABLE jobs ADD COLUMN retry_max_delay INTEGER;
+ALTER TABLE jobs ADD COLUMN stall_timeout INTEGER;
+ALTER TABLE jobs ADD COLUMN hook_timeout INTEGER;
+
+ALTER TABLE runs ADD COLUMN earlier_attempts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE runs ADD COLUMN start_after INTEGER;
+ALTER TABLE runs ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN heartbeat_at INTEGER;
+
+-- One row: which daemon may write here. `renewed_at` is NULL once it has gone in good order.
+CREATE TABLE lease (
+  id         INTEGER PRIMARY KEY CHECK (id = 1),
+  fence      INTEGER NOT NULL,
+  holder     TEXT NOT NULL,
+  renewed_at INTEGER
+) STRICT;
+INSERT INTO lease VALUES (1, 0, '', NULL);
+)sql";
+
+// How long did the last runs of this schedule take?
+constexpr std::string_view kVersion3 = R"sql(
+CREATE INDEX runs_by_schedule ON runs (schedule, id);
+)sql";
+
 // Retention by the job's calendar, suspicious artifacts, and a repository's figures without the
 // backups of the control database itself.
-constexpr std::string_view kRetention = R"sql(
+constexpr std::string_view kVersion4 = R"sql(
 ALTER TABLE jobs ADD COLUMN timezone TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN max_row_drop INTEGER NOT NULL DEFAULT 50;
 ALTER TABLE artifacts ADD COLUMN suspicions TEXT NOT NULL DEFAULT '[]';
@@ -241,7 +267,9 @@ END;
 
 constexpr std::array kMigrations{
     Migration{1, kVersion1},
-    Migration{2, kRetention},
+    Migration{2, kVersion2},
+    Migration{3, kVersion3},
+    Migration{4, kVersion4},
 };
 static_assert(kMigrations.back().version == Catalog::kSchemaVersion);
 

@@ -58,6 +58,16 @@ void require_exists(Connection& db, const Noun& noun, const std::string& name) {
   if (!exists(db, noun, name)) throw no_such(db, noun, name);
 }
 
+void require_known(Connection& db, const Noun& noun, const std::string& name) {
+  if (exists(db, noun, name)) return;
+  for (const std::string_view history : {"artifacts", "runs"}) {
+    Statement statement =
+        db.prepare(cat("SELECT 1 FROM ", history, " WHERE ", noun.word, "=? LIMIT 1"));
+    if (statement.bind(1, std::string_view(name)).step()) return;
+  }
+  throw no_such(db, noun, name);
+}
+
 Error no_such(Connection& db, const Noun& noun, std::string_view name) {
   const std::vector<std::string> names = names_of(db, noun);
   std::string hint = suggestion(name, names);

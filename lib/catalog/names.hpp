@@ -27,6 +27,9 @@ inline constexpr Noun kSchedule{"schedule", "schedules"};
 void require_free_name(sqlite::Connection& db, const Noun& noun, const std::string& name);
 // Errors: not_found, with the nearest name as hint.
 void require_exists(sqlite::Connection& db, const Noun& noun, const std::string& name);
+// The same, where history may speak of something that was removed since. Requires: a noun that runs
+// and artifacts have a column for.
+void require_known(sqlite::Connection& db, const Noun& noun, const std::string& name);
 util::Error no_such(sqlite::Connection& db, const Noun& noun, std::string_view name);
 
 // All names of a kind, sorted.

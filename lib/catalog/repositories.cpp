@@ -117,6 +117,7 @@ void Catalog::remove_repository(const std::string& name) {
     delete_named(db, kRepository, name);  // its schedules, artifacts and their holds go with it
     for (const std::string& job : affected) refresh_job_summary(db, job);
   });
+  ++impl_->schedules_version;
 }
 
 }  // namespace dbbackup::catalog

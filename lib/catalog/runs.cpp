@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "catalog/columns.hpp"
 #include "catalog/event_rows.hpp"
 #include "catalog/ids.hpp"
@@ -19,13 +21,14 @@ constexpr Table kTable{
     "runs",
     "id,kind,job,database,repository,schedule,type,state,attempt,queued_at,started_at,finished_at,"
     "streams_done,streams_total,rows,bytes,bytes_total,artifact,warnings,request,result,"
-    "error_code,error_message,error_hint"};
+    "earlier_attempts,start_after,fence,heartbeat_at,error_code,error_message,error_hint"};
 
 auto fields(auto& run, auto& error) {
   return std::tie(run.id, run.kind, run.job, run.database, run.repository, run.schedule, run.type,
                   run.state, run.attempt, run.queued_at, run.started_at, run.finished_at,
                   run.streams_done, run.streams_total, run.rows, run.bytes, run.bytes_total,
-                  run.artifact, run.warnings, run.request, run.result, error.code, error.message,
+                  run.artifact, run.warnings, run.request, run.result, run.earlier_attempts,
+                  run.start_after, run.fence, run.heartbeat_at, error.code, error.message,
                   error.hint);
 }
 
@@ -69,7 +72,14 @@ std::vector<Run> select(Connection& db, const Filter& filter,
 }  // namespace
 
 void Catalog::add_run(const Run& run) {
-  impl_->write([&](Connection& db) { insert(db, run); });
+  impl_->write([&](Connection& db) {
+    insert(db, run);
+    // Fired beside its times: its instants stay as they are.
+    Statement statement =
+        db.prepare("UPDATE schedules SET last_run=?2, last_run_at=?3 WHERE name=?1");
+    bind_fields(statement, std::tie(run.schedule, run.id, run.queued_at));
+    statement.run();
+  });
 }
 
 void Catalog::add_scheduled_run(const Run& run, const std::string& schedule,
@@ -145,19 +155,42 @@ std::size_t Catalog::adopt_history(const std::vector<Run>& runs, const std::vect
   });
 }
 
-std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
+std::vector<util::Milliseconds> Catalog::durations_like(const Run& like, std::int64_t limit) {
+  return impl_->read([&](Connection& db) {
+    const bool of_job = like.kind == RunKind::backup && !like.job.empty();
+    Filter filter;
+    filter.equals(of_job ? "job" : "schedule", of_job ? like.job : like.schedule);
+    filter.equals("kind", run_kind_name(like.kind));
+    filter.add("state IN ('succeeded', 'partial') AND started_at IS NOT NULL");
+    Statement statement = db.prepare(cat("SELECT finished_at - started_at FROM runs", filter.sql(),
+                                         " ORDER BY id DESC LIMIT ?"));
+    statement.bind(filter.bind(statement), limit);
+    return read_rows(statement, [](const Statement& row) {
+      return util::Milliseconds(std::max<std::int64_t>(0, row.integer(0)));
+    });
+  });
+}
+
+std::vector<Run> Catalog::settle_running(const std::function<Run(Run)>& settle) {
   return impl_->write([&](Connection& db) {
     Filter running;
     running.equals("state", run_state_name(RunState::running));
     std::vector<Run> runs = select(db, running);
     for (Run& run : runs) {
-      run.state = RunState::interrupted;
-      run.finished_at = impl_->clock.now();
-      // `unavailable`, because trying again makes sense.
-      run.error = RunError{std::string(util::traits(ErrorCode::unavailable).name), reason, {}};
+      run = settle(std::move(run));
       store(db, update_sql(kTable), run);
     }
     return runs;
+  });
+}
+
+std::vector<Run> Catalog::mark_interrupted(const std::string& reason) {
+  return settle_running([&](Run run) {
+    run.state = RunState::interrupted;
+    run.finished_at = impl_->clock.now();
+    // `unavailable`, because trying again makes sense.
+    run.error = RunError{std::string(util::traits(ErrorCode::unavailable).name), reason, {}};
+    return run;
   });
 }
 

@@ -54,6 +54,7 @@ void Catalog::add_schedule(const Schedule& schedule) {
     bind_fields(statement, fields(schedule));
     statement.run();
   });
+  ++impl_->schedules_version;
 }
 
 void Catalog::update_schedule(const Schedule& schedule) {
@@ -71,6 +72,7 @@ void Catalog::update_schedule(const Schedule& schedule) {
     bind_fields(statement, fields(updated));
     statement.run();
   });
+  ++impl_->schedules_version;
 }
 
 std::optional<Schedule> Catalog::find_schedule(const std::string& name) {
@@ -88,11 +90,14 @@ std::vector<Schedule> Catalog::schedules() {
   });
 }
 
+std::uint64_t Catalog::schedules_version() const { return impl_->schedules_version; }
+
 void Catalog::remove_schedule(const std::string& name) {
   impl_->write([&](Connection& db) {
     require_exists(db, kSchedule, name);
     delete_named(db, kSchedule, name);
   });
+  ++impl_->schedules_version;
 }
 
 void Catalog::set_handled(const std::string& schedule, util::TimePoint handled_until) {
@@ -102,6 +107,7 @@ void Catalog::set_handled(const std::string& schedule, util::TimePoint handled_u
     bind_fields(statement, std::tie(schedule, handled_until));
     statement.run();
   });
+  ++impl_->schedules_version;
 }
 
 }  // namespace dbbackup::catalog

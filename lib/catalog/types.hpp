@@ -70,7 +70,10 @@ struct Job {
   std::optional<util::Milliseconds> max_age;
   std::int64_t retries = 0;
   std::optional<util::Milliseconds> retry_delay;
+  std::optional<util::Milliseconds> retry_max_delay;
   std::optional<util::Milliseconds> timeout;
+  std::optional<util::Milliseconds> stall_timeout;  // empty: the daemon's; these two also
+  std::optional<util::Milliseconds> hook_timeout;
   std::string pre_hook;
   std::string post_hook;
   Options options;
@@ -124,6 +127,15 @@ struct RunError {
   std::string hint;
 };
 
+// An attempt of a run that did not succeed and was followed by another one.
+struct Attempt {
+  std::int64_t number = 1;
+  RunState state = RunState::failed;  // or interrupted
+  std::optional<util::TimePoint> started_at;
+  std::optional<util::TimePoint> finished_at;
+  RunError error;
+};
+
 struct Run {
   std::string id;
   RunKind kind = RunKind::backup;
@@ -134,6 +146,8 @@ struct Run {
   std::string type;
   RunState state = RunState::queued;
   std::int64_t attempt = 1;
+  std::vector<Attempt> earlier_attempts;
+  std::optional<util::TimePoint> start_after;  // of a queued run that waits to be tried again
   util::TimePoint queued_at;
   std::optional<util::TimePoint> started_at;
   std::optional<util::TimePoint> finished_at;
@@ -148,6 +162,8 @@ struct Run {
   std::string
       request;  // JSON of what was asked, so that a queued run survives a restart; no secrets
   std::string result;  // JSON details for `run show` (drill differences, check report)
+  std::int64_t fence = 0;  // number of the lease under which it runs or ran, see Catalog
+  std::optional<util::TimePoint> heartbeat_at;  // when its daemon last said that it is executing
 };
 
 struct LogLine {

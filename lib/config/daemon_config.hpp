@@ -72,6 +72,10 @@ struct DaemonConfig {
   util::Severity log_level = util::Severity::info;       // the least severe lines that are logged
   std::optional<std::string> timezone;                   // IANA name; empty: the machine's zone
   unsigned runs_at_once = 2;                             // 1 to 64
+  unsigned runs_per_host = 0;                            // 0 to 64; 0: no limit
+  unsigned runs_per_repository = 0;                      // 0 to 64; 0: no limit
+  util::Milliseconds stall_timeout = std::chrono::hours(2);    // 0 (never) to 365 days
+  util::Milliseconds hook_timeout = std::chrono::minutes(10);  // 1 s to 7 days
   unsigned parallel = default_parallel();                // reader workers of one run; 1 to 64
   std::uint64_t memory_limit = std::uint64_t{192}
                                << 20U;  // bytes of buffers of one run; 64 MiB to 64 GiB

@@ -24,8 +24,8 @@ constexpr std::size_t kLongestSuggestedFor = 64;
 // One parameter's value on its way from the wire to the handler.
 class Checked {
  public:
-  Checked(const Command& command, const Parameter& parameter, const json::Value& value)
-      : command_(command), parameter_(parameter), value_(value) {}
+  Checked(const Parameter& parameter, const json::Value& value, std::string spelled)
+      : parameter_(parameter), value_(value), spelled_(std::move(spelled)) {}
 
   json::Value normalised() const {
     switch (parameter_.type) {
@@ -64,9 +64,7 @@ class Checked {
  private:
   // Never shows the value: it may be a secret.
   [[noreturn]] void wrong(std::string_view what, std::string hint = {}) const {
-    throw util::Error(util::ErrorCode::usage,
-                      util::cat(command_.name, ": parameter '", parameter_.name, "' ", what),
-                      std::move(hint));
+    throw util::Error(util::ErrorCode::usage, util::cat(spelled_, " ", what), std::move(hint));
   }
 
   std::string_view text(const json::Value& value) const {
@@ -91,9 +89,9 @@ class Checked {
     }
   }
 
-  const Command& command_;
   const Parameter& parameter_;
   const json::Value& value_;
+  const std::string spelled_;
 };
 
 void refuse_unknown(const Command& command, const json::Object& params) {
@@ -146,7 +144,12 @@ std::optional<std::string> nearest_command(std::string_view name) {
   return util::nearest(name, names);
 }
 
-json::Object check_parameters(const Command& command, const json::Object& params) {
+std::string wire_spelling(const Command& command, const Parameter& parameter) {
+  return util::cat(command.name, ": parameter '", parameter.name, "'");
+}
+
+json::Object check_parameters(const Command& command, const json::Object& params,
+                              const Spelling& spelling) {
   refuse_unknown(command, params);
   json::Object checked;
   for (const Parameter& parameter : command.parameters) {
@@ -154,10 +157,10 @@ json::Object check_parameters(const Command& command, const json::Object& params
     if (value == nullptr || value->is_null()) {
       if (!parameter.required) continue;
       throw util::Error(util::ErrorCode::usage,
-                        util::cat(command.name, ": parameter '", parameter.name, "' is missing"),
+                        util::cat(spelling(command, parameter), " is missing"),
                         util::cat(parameter.name, ": ", parameter.summary));
     }
-    checked[parameter.name] = Checked(command, parameter, *value).normalised();
+    checked[parameter.name] = Checked(parameter, *value, spelling(command, parameter)).normalised();
   }
   return checked;
 }

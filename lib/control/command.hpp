@@ -8,6 +8,7 @@
 // Threads: immutable after start.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -73,11 +74,17 @@ std::optional<std::string> nearest_command(std::string_view name);
 // "restore".
 std::string command_words(const Command& command);
 
+// How errors speak of a parameter: `job.add: parameter 'keep_last'` where it came by the wire. The
+// client says what was typed.
+using Spelling = std::function<std::string(const Command&, const Parameter&)>;
+std::string wire_spelling(const Command& command, const Parameter& parameter);
+
 // Checks `params` against the row: unknown names, missing ones, wrong types, values outside
 // `choices`. Returns them normalised (decimal text to integers, null to absent, absent booleans
 // stay absent). Errors: usage, naming the parameter and, for an unknown one, the nearest known name
 // in the hint.
-util::json::Object check_parameters(const Command& command, const util::json::Object& params);
+util::json::Object check_parameters(const Command& command, const util::json::Object& params,
+                                    const Spelling& spelling = wire_spelling);
 
 // PROTOCOL.md's generated part: one section per command.
 std::string render_protocol_reference();

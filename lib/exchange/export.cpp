@@ -250,8 +250,11 @@ ExportResult export_tables(engine::ArtifactTables& tables, const ExportRequest& 
   }
   FileSizes sizes;
   if (needs_sizes(to)) {
+    // Measured first, written then: progress tells of the second pass only.
+    util::Progress unseen;
+    util::Task measuring(task.stop(), unseen, {});
     CountingFiles counting;
-    write_export(tables, request, counting, task);
+    write_export(tables, request, counting, measuring);
     sizes = counting.sizes();
   }
   const bool plain_sql = request.format == Format::sql && to.extension() == ".sql";

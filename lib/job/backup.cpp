@@ -34,6 +34,18 @@ void settle(Services& services, Run& run, util::Task& task) {
     run.warnings.push_back(cat("after the backup: ", error.message()));
     task.warn(run.warnings.back());
   }
+
+// What an artifact was not asked to hold, so that nobody takes a part for the whole.
+std::vector<std::pair<std::string, std::string>> left_out(const engine::Scope& scope) {
+  std::vector<std::pair<std::string, std::string>> parts;
+  if (!scope.include.empty()) {
+    parts.emplace_back("*", cat("not chosen: only ", util::join(scope.include, ", ")));
+  }
+  for (const std::string& pattern : scope.exclude) parts.emplace_back(pattern, "excluded");
+  for (const auto& [table, condition] : scope.where) {
+    parts.emplace_back(table, cat("only the rows where ", condition));
+  }
+  return parts;
 }
 }  // namespace
 
@@ -62,6 +74,11 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   repository::Summary summary = engine->back_up(request.scope, *writer, task);
   task.check();
   judge(services, run, summary, task);
+  // What the engine could not read makes the run partial; what nobody wanted does not.
+  const auto missed = summary.skipped;
+  for (auto& part : left_out(request.scope)) summary.skipped.push_back(std::move(part));
+  // A daemon that was stopped for so long that another one took its place must not add to its work.
+  services.catalog.require_lease();
   const repository::Committed committed = repository->commit(*writer, summary);
 
   const catalog::Artifact artifact = artifact_record(committed.manifest, run.repository);
@@ -69,13 +86,13 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   note_suspicions(services, artifact);
   run.artifact = identity.id;
   run.warnings = summary.warnings;
-  for (const auto& [name, reason] : summary.skipped) {
+  for (const auto& [name, reason] : missed) {
     run.warnings.push_back(cat("skipped ", util::printable(name), ": ", reason));
   }
   task.info(cat("sealed ", identity.id, ": ", committed.manifest.rows, " rows, ",
                 util::format_size(committed.manifest.source_bytes), " read, ",
                 util::format_size(committed.added_bytes), " added to the repository"));
-  if (!summary.skipped.empty()) return RunState::partial;
+  if (!missed.empty()) return RunState::partial;
   settle(services, run, task);
   return RunState::succeeded;
 }

@@ -72,7 +72,7 @@ class ScratchRemoval {
 }  // namespace
 
 RunState drill(Services& services, Run& run, const Request& request, util::Task& task) {
-  const Source source = open_source(services, run.artifact, request);
+  const Source source = open_source(services, run.artifact, request, task.stop());
   const std::string id = source.reader->id();
   util::create_private_folder(services.scratch_folder);
   const util::TemporaryFolder scratch(services.scratch_folder, "drill-" + run.id);
@@ -86,7 +86,14 @@ RunState drill(Services& services, Run& run, const Request& request, util::Task&
   engine::RestoreRequest wanted;
   wanted.scope.parallel = services.parallel;
   std::vector<Difference> differences;
+  const bool into_target =
+      !request.target.empty() && !engine::scratch_needs_server(source.reader->engine());
   try {
+    if (into_target && !engine->plan_restore(*source.reader, wanted, task).target_empty) {
+      throw util::Error(
+          util::ErrorCode::refused, cat("database ", request.target, " is not empty"),
+          "a drill overwrites nothing: name an empty database, or leave --scratch out");
+    }
     const engine::RestoreResult result = engine->restore(*source.reader, wanted, task);
     run.warnings = result.warnings;
     differences = compare_proof(source.reader->summary().proof, result.fingerprint);

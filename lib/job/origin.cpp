@@ -56,7 +56,10 @@ json::Object encode(const catalog::Job& job) {
           {"max_age", encode(job.max_age)},
           {"retries", job.retries},
           {"retry_delay", encode(job.retry_delay)},
+          {"retry_max_delay", encode(job.retry_max_delay)},
           {"timeout", encode(job.timeout)},
+          {"stall_timeout", encode(job.stall_timeout)},
+          {"hook_timeout", encode(job.hook_timeout)},
           {"pre_hook", job.pre_hook},
           {"post_hook", job.post_hook},
           {"options", encode(job.options)}};
@@ -103,7 +106,10 @@ std::optional<catalog::Job> job_from(const json::Object& origin) {
   job.max_age = duration_in(*object, "max_age");
   job.retries = json::get_int(*object, "retries").value_or(job.retries);
   job.retry_delay = duration_in(*object, "retry_delay");
+  job.retry_max_delay = duration_in(*object, "retry_max_delay");
   job.timeout = duration_in(*object, "timeout");
+  job.stall_timeout = duration_in(*object, "stall_timeout");
+  job.hook_timeout = duration_in(*object, "hook_timeout");
   job.pre_hook = json::get_string(*object, "pre_hook").value_or("");
   job.post_hook = json::get_string(*object, "post_hook").value_or("");
   job.options = options_in(*object, "options");

@@ -29,6 +29,7 @@ repository::Settings Repositories::settings(const std::string& index_name) const
   repository::Settings settings;
   settings.index_file = options_.index_folder / (index_name + ".db");
   settings.owner = options_.daemon_id;
+  settings.session = options_.session;
   settings.seal_workers = options_.seal_workers;
   settings.memory_bytes = options_.memory_bytes;
   settings.maintenance_rate = options_.maintenance_rate;
@@ -72,7 +73,8 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
                                    storage::StoreMode::create);
   std::optional<std::string> recovery_key;
   if (repository::Repository::exists(*store)) {
-    // Read first: only whoever holds a key may take it over, and one that this daemon has already must keep its fence.
+    // Read first: only whoever holds a key may take it over, and one that this daemon has already
+    // must keep its fence.
     const repository::Unlock unlock{
         .daemon_key = daemon_key_, .passphrase = passphrase, .recovery_key = recovery};
     repository::Settings reading = settings("");

@@ -22,6 +22,7 @@ class Repositories {
   struct Options {
     std::filesystem::path index_folder;  // one chunk index per repository id
     std::string daemon_id;
+    std::string session = {};  // of this process; empty: each opening has its own
     unsigned seal_workers = 2;
     std::uint64_t memory_bytes = 128ULL << 20U;
     std::uint64_t maintenance_rate = 0;  // bytes per second; 0: no limit

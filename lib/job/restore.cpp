@@ -19,7 +19,8 @@ void require_restore_allowed(const catalog::Database& database, util::TimePoint 
               cat("dbbackupctl database allow-restore ", database.name, " --for 10m"));
 }
 
-Source open_source(Services& services, const std::string& artifact_id, const Request& request) {
+Source open_source(Services& services, const std::string& artifact_id, const Request& request,
+                   const std::stop_token& stop) {
   Source source;
   if (!request.file.empty()) {
     const repository::Unlock unlock{.daemon_key = services.repositories.daemon_key(),
@@ -29,7 +30,7 @@ Source open_source(Services& services, const std::string& artifact_id, const Req
   }
   source.artifact = services.catalog.artifact(artifact_id);
   source.repository = services.repositories.get(source.artifact->repository);
-  source.reader = source.repository->read(source.artifact->id);
+  source.reader = source.repository->read(source.artifact->id, stop);
   return source;
 }
 
@@ -56,7 +57,8 @@ std::vector<repository::TableProof> proof_of_tables(
     const std::vector<repository::TableProof>& proof, const std::vector<std::string>& tables) {
   std::vector<repository::TableProof> wanted;
   for (const repository::TableProof& table : proof) {
-    if (std::find(tables.begin(), tables.end(), table.name) != tables.end()) wanted.push_back(table);
+    if (std::find(tables.begin(), tables.end(), table.name) != tables.end())
+      wanted.push_back(table);
   }
   return wanted;
 }
@@ -64,7 +66,7 @@ std::vector<repository::TableProof> proof_of_tables(
 RunState restore(Services& services, Run& run, const Request& request, util::Task& task) {
   const catalog::Database target = services.catalog.database(request.target);
   require_restore_allowed(target, services.clock.now());
-  const Source source = open_source(services, run.artifact, request);
+  const Source source = open_source(services, run.artifact, request, task.stop());
   require_same_engine(*source.reader, target);
 
   engine::RestoreRequest wanted = restore_request(request);
@@ -76,9 +78,11 @@ RunState restore(Services& services, Run& run, const Request& request, util::Tas
   task.info(cat("restoring ", source.reader->id(), " into ", target.name, " (", request.mode, ")"));
 
   const std::unique_ptr<engine::Engine> engine = services.engine_for(target);
-  // Asked before, of the artifact: what the target holds afterwards must not decide what is expected of it.
+  // Asked before, of the artifact: what the target holds afterwards must not decide what is
+  // expected of it.
   std::vector<std::string> chosen;
-  if (!wanted.scope.everything()) chosen = engine->plan_restore(*source.reader, wanted, task).tables;
+  if (!wanted.scope.everything())
+    chosen = engine->plan_restore(*source.reader, wanted, task).tables;
   const engine::RestoreResult result = engine->restore(*source.reader, wanted, task);
   run.warnings = result.warnings;
 

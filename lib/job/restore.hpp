@@ -20,7 +20,8 @@ struct Source {
   std::unique_ptr<repository::ArtifactReader> reader;
 };
 // Takes request.file when it is set, else the artifact.
-Source open_source(Services& services, const std::string& artifact_id, const Request& request);
+Source open_source(Services& services, const std::string& artifact_id, const Request& request,
+                   const std::stop_token& stop = {});
 
 engine::RestoreRequest restore_request(const Request& request);
 

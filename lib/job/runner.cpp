@@ -1,8 +1,9 @@
 #include "job/runner.hpp"
 
 #include <algorithm>
-#include <set>
 
+#include "job/live_run.hpp"
+#include "job/start_hours.hpp"
 #include "util/error.hpp"
 #include "util/kill_point.hpp"
 #include "util/text.hpp"
@@ -14,32 +15,35 @@ using util::cat;
 using util::Error;
 using util::ErrorCode;
 
-struct Runner::Live {
-  Run run;  // guarded by the runner's mutex once queued; the executing thread works on a copy
-  Request request;
-  std::string lane;
-  std::stop_source stop;
-  util::Progress progress;
-  bool executing = false;
-};
-
 namespace {
 // Runs in one lane never overlap.
 std::string lane_of(const Run& run, const Request& request) {
   switch (run.kind) {
     case RunKind::backup:
-      return run.job.empty() ? "" : "job:" + run.job;
+      return run.job.empty() ? "" : "job " + run.job;
     case RunKind::restore:
-      return "target:" + request.target;
+      return "restore into " + request.target;
     case RunKind::drill:
-      return request.target.empty() ? "" : "target:" + request.target;
+      return request.target.empty() ? "" : "restore into " + request.target;
     case RunKind::prune:
     case RunKind::rescan:
-      return "maintain:" + run.repository;
+      return "maintenance of repository " + run.repository;
     default:
       return "";
   }
 }
+
+// Who takes turns in the queue.
+std::string group_of(const Run& run) {
+  if (!run.job.empty()) return "job " + run.job;
+  if (!run.schedule.empty()) return "schedule " + run.schedule;
+  return cat(catalog::run_kind_name(run.kind), " ", run.database, " ", run.repository);
+}
+
+std::uint64_t movement_of(const util::Progress& progress) {
+  return progress.bytes + progress.rows + progress.streams_done;
+}
+}  // namespace
 
 void copy_progress(const util::Progress& progress, Run& run) {
   run.streams_done = progress.streams_done;
@@ -48,18 +52,58 @@ void copy_progress(const util::Progress& progress, Run& run) {
   run.bytes = progress.bytes;
   run.bytes_total = progress.bytes_total;
 }
-}  // namespace
 
-Runner::Runner(Services& services, Post post, std::size_t runs_at_once)
-    : services_(services), post_(std::move(post)), runs_at_once_(runs_at_once) {}
+Runner::Runner(Services& services, Post post, RunnerOptions options)
+    : services_(services), post_(std::move(post)), options_(options), queue_(options_.limits) {}
+
+Runner::Runner(Services& services, Post post, std::size_t runs_at_once, Perform perform)
+    : Runner(services, std::move(post),
+             RunnerOptions{.limits = {.runs = runs_at_once}, .perform = std::move(perform)}) {}
 
 Runner::~Runner() = default;
+
+// A file counts as being on this machine. What has no address any more needs no share of a host.
+Needs Runner::needs_of(const Run& run, const Request& request) const {
+  Needs needs{group_of(run), lane_of(run, request), {}, run.repository};
+  const bool reads = run.kind == RunKind::backup;
+  const bool writes = run.kind == RunKind::restore || run.kind == RunKind::drill;
+  const std::string& name = reads ? run.database : request.target;
+  if ((!reads && !writes) || name.empty()) return needs;
+  try {
+    if (const auto database = services_.catalog.find_database(name)) {
+      needs.host = engine::parse_url(database->url).host;
+      if (needs.host.empty()) needs.host = "localhost";
+    }
+  } catch (const Error&) {
+    // The run itself will say what is wrong with the URL.
+  }
+  return needs;
+}
+
+std::shared_ptr<Runner::Live> Runner::enqueue(const Run& run, const Request& request,
+                                              StartHours hours) {
+  auto live = std::make_shared<Live>();
+  live->run = run;
+  live->request = request;
+  live->hours = std::move(hours);
+  if (run.start_after) {
+    // Capped: a clock that was set back must not keep it waiting for longer than it should.
+    const util::Milliseconds longest =
+        std::max(request.policy.retry_delay, request.policy.retry_max_delay);
+    const util::Milliseconds wait = *run.start_after - services_.clock.now();
+    live->wake_at = services_.clock.steady_now() + std::clamp(wait, util::Milliseconds(0), longest);
+  }
+  live_[run.id] = live;
+  queue_.add(run.id, needs_of(run, request), run.start_after.has_value());
+  return live;
+}
 
 Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoint> fired_at) {
   run.id = services_.ids.next();
   run.queued_at = services_.clock.now();
   run.state = RunState::queued;
   run.request = encode_request(request);
+  StartHours hours(request);
   const std::scoped_lock lock(mutex_);
   if (draining_) {
     throw Error(ErrorCode::unavailable, "the daemon is stopping and takes no new runs");
@@ -69,131 +113,84 @@ Run Runner::submit(Run run, const Request& request, std::optional<util::TimePoin
   } else {
     services_.catalog.add_run(run);
   }
-  auto live = std::make_shared<Live>();
-  live->run = run;
-  live->request = request;
-  live->lane = lane_of(run, request);
-  live_[run.id] = live;
-  queue_.push_back(std::move(live));
+  util::kill_point("run.after_submit");
+  enqueue(run, request, std::move(hours));
   start_what_fits();
   return run;
 }
 
 void Runner::resume(const Run& run) {
   const std::scoped_lock lock(mutex_);
-  auto live = std::make_shared<Live>();
-  live->run = run;
-  live->request = decode_request(run.request);
-  live->lane = lane_of(run, live->request);
-  live_[run.id] = live;
-  queue_.push_back(std::move(live));
+  Request request = decode_request(run.request);
+  StartHours hours;
+  try {
+    hours = StartHours(request);
+  } catch (const Error& error) {
+    // The time zone has gone since; better at another hour than never.
+    services_.log.warn(cat("the windows of a queued run are left out: ", error.message()),
+                       {{"run", run.id}});
+  }
+  enqueue(run, request, std::move(hours));
   start_what_fits();
 }
 
-// Requires: mutex_ is held.
 void Runner::start_what_fits() {
   ++changes_;
   changed_.notify_all();
   if (draining_) return;
-  std::set<std::string> busy;
+  const util::TimePoint now = services_.clock.now();
   for (const auto& [id, live] : live_) {
-    if (live->executing && !live->lane.empty()) busy.insert(live->lane);
+    if (live->executing || live->run.start_after || live->hours.any_time()) continue;
+    queue_.delay(id, !live->hours.open_at(now));
   }
-  for (auto it = queue_.begin(); it != queue_.end() && running_ < runs_at_once_;) {
-    const std::shared_ptr<Live> live = *it;
-    if (!live->lane.empty() && !busy.insert(live->lane).second) {
-      ++it;  // its lane is taken; others may pass
-      continue;
-    }
-    it = queue_.erase(it);
+  for (const std::string& id : queue_.take()) {
+    const std::shared_ptr<Live> live = live_.at(id);
     live->executing = true;
-    ++running_;
     post_([this, live] { execute(live); });
   }
 }
 
-void Runner::execute(const std::shared_ptr<Live>& live) {
-  Run run;
-  {
-    const std::scoped_lock lock(mutex_);
-    live->run.state = RunState::running;
-    live->run.started_at = services_.clock.now();
-    run = live->run;
+void Runner::watch() {
+  const std::scoped_lock lock(mutex_);
+  const util::SteadyPoint steady = services_.clock.steady_now();
+  const util::TimePoint now = services_.clock.now();
+  bool woken = false;
+  for (const auto& [id, live] : live_) {
+    if (live->executing) {
+      stop_when_over_limit(*live, steady);
+    } else if (live->run.start_after &&
+               (now >= *live->run.start_after || steady >= live->wake_at)) {
+      live->run.start_after.reset();
+      queue_.delay(id, false);
+      woken = true;
+    }
   }
-  const util::LogFields fields{{"run", run.id}, {"job", run.job}};
-  RunState state = RunState::failed;
-  std::optional<Error> error;
-  try {
-    services_.catalog.update_run(run);
-    util::kill_point("run.after_start");
-    services_.log.info(cat(catalog::run_kind_name(run.kind), " started"), fields);
-    util::Task task(live->stop.get_token(), live->progress,
-                    [&](util::Severity severity, std::string_view line) {
-                      services_.catalog.append_log(
-                          run.id, {services_.clock.now(), severity, std::string(line)});
-                      services_.log.log(severity, line, fields);
-                      const std::scoped_lock lock(mutex_);
-                      ++changes_;
-                      changed_.notify_all();
-                    });
-    task.check();
-    state = perform(services_, run, live->request, task);
-    util::kill_point("run.before_finish");
-  } catch (...) {
-    error = util::current_error();
-    state = error->code() == ErrorCode::cancelled ? RunState::cancelled : RunState::failed;
-  }
-  {
-    const std::scoped_lock lock(mutex_);
-    live->run = run;
-  }
-  finish(*live, state, error);
+  if (woken) start_what_fits();
 }
 
-void Runner::finish(Live& live, RunState state, const std::optional<Error>& error) {
-  Run run;
-  {
-    const std::scoped_lock lock(mutex_);
-    run = live.run;
+// The verb hears of it through its stop token, as when somebody cancels it; the error that it ends
+// with is replaced by the reason.
+void Runner::stop_when_over_limit(Live& live, util::SteadyPoint now) {
+  if (live.over_limit || live.cancelled || live.verb_is_over) return;
+  const Policy& policy = live.request.policy;
+  if (live.started && policy.timeout && now - *live.started >= *policy.timeout) {
+    live.over_limit = Error(
+        ErrorCode::timed_out, cat("it took longer than ", util::format_duration(*policy.timeout)),
+        "see where the time went in 'dbbackupctl run log', or raise the job's --timeout");
   }
-  run.state = state;
-  run.finished_at = services_.clock.now();
-  copy_progress(live.progress, run);
-  if (error) {
-    run.error = catalog::RunError{std::string(util::traits(error->code()).name), error->message(),
-                                  error->hint()};
+  const util::Milliseconds stall = policy.stall_timeout.value_or(options_.stall_timeout);
+  if (const std::uint64_t movement = movement_of(live.progress); movement != live.movement) {
+    live.movement = movement;
+    live.moved = now;
   }
-  const util::LogFields fields{{"run", run.id}, {"job", run.job}};
-  try {
-    if (error) {
-      services_.catalog.append_log(run.id, {*run.finished_at, util::Severity::error,
-                                            cat(error->message(), " (", run.error->code, ")")});
-    }
-    services_.catalog.update_run(run);
-    catalog::Event event;
-    event.action = cat("run.", catalog::run_state_name(state));
-    event.object = cat("run ", run.id);
-    event.outcome = error ? run.error->code : "ok";
-    event.detail = cat(catalog::run_kind_name(run.kind), " ",
-                       run.job.empty() ? run.database : "job " + run.job,
-                       error ? ": " + error->message() : "");
-    services_.catalog.add_event(event);
-  } catch (...) {
-    // The catalog itself failed: the row stays `running` and the next start marks it interrupted.
-    services_.log.error(cat("cannot record the end of a run: ", util::current_error().message()),
-                        fields);
+  // Backups only: a restore that builds an index moves nothing for hours and is fine.
+  const bool watched = live.verb_runs && live.run.kind == RunKind::backup;
+  if (!live.over_limit && watched && stall.count() > 0 && now - live.moved >= stall) {
+    live.over_limit =
+        Error(ErrorCode::timed_out, cat("nothing was read for ", util::format_duration(stall)),
+              "does the database or the repository's store hang? --stall-timeout sets the limit");
   }
-  const std::string text =
-      cat(catalog::run_kind_name(run.kind), " ", catalog::run_state_name(state));
-  if (error && state == RunState::failed) {
-    services_.log.error(cat(text, ": ", error->message()), fields);
-  } else {
-    services_.log.info(text, fields);
-  }
-  const std::scoped_lock lock(mutex_);
-  live_.erase(run.id);
-  --running_;
-  start_what_fits();
+  if (live.over_limit) live.stop.request_stop();
 }
 
 void Runner::cancel(const std::string& run_id) {
@@ -205,14 +202,33 @@ void Runner::cancel(const std::string& run_id) {
       const Run known = services_.catalog.run(run_id);
       throw Error(ErrorCode::conflict, cat("run ", known.id, " has already ended"));
     }
-    it->second->stop.request_stop();
-    if (it->second->executing) return;
+    Live& live = *it->second;
+    if (live.executing) {
+      // The post-hook of a cancelled run still cleans up; cancelling once more ends it as well.
+      if (live.verb_is_over) live.stop_post_hook.request_stop();
+      live.cancelled = true;
+      live.stop.request_stop();
+      return;
+    }
     waiting = it->second;
-    std::erase(queue_, waiting);
     waiting->executing = true;
-    ++running_;
+    queue_.remove(run_id);
   }
-  finish(*waiting, RunState::cancelled, Error(ErrorCode::cancelled, "cancelled before it started"));
+  const std::string when = waiting->run.attempt > 1
+                               ? cat("cancelled while it waited for attempt ", waiting->run.attempt)
+                               : "cancelled before it started";
+  finish(*waiting, waiting->run, {RunState::cancelled, Error(ErrorCode::cancelled, when)});
+}
+
+std::string Runner::waits_for(const Live& live) const {
+  if (live.executing) return {};
+  if (live.run.start_after) {
+    return cat("attempt ", live.run.attempt, " of ", live.request.policy.retries + 1, " at ",
+               util::format_rfc3339(*live.run.start_after));
+  }
+  if (draining_) return "the next start of the daemon";
+  if (!live.hours.open_at(services_.clock.now())) return "a window of its schedule to open";
+  return queue_.waits_for(live.run.id);
 }
 
 Runner::Snapshot Runner::snapshot(const std::string& run_id) const {
@@ -220,8 +236,9 @@ Runner::Snapshot Runner::snapshot(const std::string& run_id) const {
     const std::scoped_lock lock(mutex_);
     const auto it = live_.find(run_id);
     if (it != live_.end()) {
-      Snapshot snapshot{it->second->run, 0};
-      copy_progress(it->second->progress, snapshot.run);
+      const Live& live = *it->second;
+      Snapshot snapshot{live.run, 0, waits_for(live)};
+      copy_progress(live.progress, snapshot.run);
       if (snapshot.run.started_at) {
         const auto passed = services_.clock.now() - *snapshot.run.started_at;
         if (passed.count() > 0) {
@@ -232,7 +249,7 @@ Runner::Snapshot Runner::snapshot(const std::string& run_id) const {
       return snapshot;
     }
   }
-  return {services_.catalog.run(run_id), 0};
+  return {services_.catalog.run(run_id), 0, {}};
 }
 
 void Runner::wait_for_change(util::Milliseconds at_most, const std::stop_token& stop) const {
@@ -253,6 +270,38 @@ bool Runner::schedule_busy(const std::string& schedule) const {
                      [&](const auto& entry) { return entry.second->run.schedule == schedule; });
 }
 
+bool Runner::waiting(const std::string& job, const std::string& schedule) const {
+  const std::scoped_lock lock(mutex_);
+  return std::any_of(live_.begin(), live_.end(), [&](const auto& entry) {
+    const Live& live = *entry.second;
+    if (live.executing) return false;
+    return (!job.empty() && live.run.job == job) || live.run.schedule == schedule;
+  });
+}
+
+void Runner::look() {
+  const std::scoped_lock lock(mutex_);
+  start_what_fits();
+}
+
+std::vector<std::string> Runner::executing() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [id, live] : live_) {
+    if (live->executing) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::map<std::string, util::TimePoint> Runner::retries_by_job() const {
+  const std::scoped_lock lock(mutex_);
+  std::map<std::string, util::TimePoint> retries;
+  for (const auto& [id, live] : live_) {
+    if (live->run.start_after && !live->executing) retries[live->run.job] = *live->run.start_after;
+  }
+  return retries;
+}
+
 void Runner::drain() {
   const std::scoped_lock lock(mutex_);
   draining_ = true;
@@ -261,18 +310,21 @@ void Runner::drain() {
 void Runner::cancel_all() {
   const std::scoped_lock lock(mutex_);
   for (const auto& [id, live] : live_) {
-    if (live->executing) live->stop.request_stop();
+    if (!live->executing) continue;
+    if (live->verb_is_over) live->stop_post_hook.request_stop();
+    live->cancelled = true;
+    live->stop.request_stop();
   }
 }
 
 void Runner::wait_until_idle() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return running_ == 0; });
+  changed_.wait(lock, [&] { return queue_.executing() == 0; });
 }
 
 std::size_t Runner::running() const {
   const std::scoped_lock lock(mutex_);
-  return running_;
+  return queue_.executing();
 }
 
 }  // namespace dbbackup::job

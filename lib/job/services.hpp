@@ -37,6 +37,7 @@ struct Services {
   Maintenance maintenance = {};
   // IANA name of the zone for what names none; the configuration may change it at any time.
   std::function<std::string()> default_timezone = [] { return std::string("UTC"); };
+  std::int64_t fence = 0;  // of the catalog's lease; noted with each run
 
   // The engine behind a database of the catalog; fetches the stored password when the engine asks
   // for it.

@@ -39,7 +39,7 @@ RunState export_artifact(Services& services, Run& run, const Request& request, u
     throw Error(ErrorCode::already_exists, cat(to.string(), " exists already"),
                 "name a target that does not exist; nothing is ever overwritten");
   }
-  const Source source = open_source(services, run.artifact, Request{});
+  const Source source = open_source(services, run.artifact, Request{}, task.stop());
   const std::string& id = source.artifact->id;
   if (request.format == "archive") {
     source.repository->export_archive(id, to, request.passphrase, task);

@@ -205,8 +205,12 @@ class Checking {
       damage_.add(damage.object, damage.problem, damage.artifacts.front());
     }
     for (const Manifest& manifest : manifests) {
+      task_.progress().streams_total += manifest.streams.size();
+    }
+    for (const Manifest& manifest : manifests) {
       for (std::size_t i = 0; i < manifest.streams.size(); ++i) {
         check_list(chunk_list_root(manifest, i), manifest.id);
+        ++task_.progress().streams_done;
       }
     }
   }
@@ -294,19 +298,21 @@ std::vector<Damage> RepositoryImpl::verify(const std::string& artifact_id, util:
     std::int64_t pack;
     std::uint32_t offset;
     ChunkRef chunk;
+    std::size_t stream;
   };
   std::vector<Needed> needed;
-  const auto need = [&](const ChunkRef& chunk) {
+  const auto need = [&](const ChunkRef& chunk, std::size_t stream) {
     const std::optional<Location> at = index_.find(chunk.id);
-    needed.push_back({at ? at->pack_number : 0, at ? at->entry.offset : 0, chunk});
+    needed.push_back({at ? at->pack_number : 0, at ? at->entry.offset : 0, chunk, stream});
   };
+  task.progress().streams_total += manifest->streams.size();
   for (std::size_t i = 0; i < manifest->streams.size(); ++i) {
     try {
       std::vector<ChunkId> lists;
       for (const ChunkRef& chunk : chunks_of_stream(source(), *manifest, i, task.stop(), &lists)) {
-        need(chunk);
+        need(chunk, i);
       }
-      for (const ChunkId& list : lists) need({list, index_.find(list).value().entry.plain});
+      for (const ChunkId& list : lists) need({list, index_.find(list).value().entry.plain}, i);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::verification_failed) throw;
       const std::optional<Location> at = index_.find(chunk_list_root(*manifest, i));
@@ -318,16 +324,23 @@ std::vector<Damage> RepositoryImpl::verify(const std::string& artifact_id, util:
   });
   std::vector<ChunkRef> chunks;
   std::uint64_t bytes = 0;
+  std::map<std::size_t, std::uint64_t> last;  // chunk of each stream
   for (const Needed& each : needed) {
-    if (!chunks.empty() && chunks.back().id == each.chunk.id) continue;
-    chunks.push_back(each.chunk);
-    bytes += each.chunk.plain;
+    if (chunks.empty() || chunks.back().id != each.chunk.id) {
+      chunks.push_back(each.chunk);
+      bytes += each.chunk.plain;
+    }
+    last[each.stream] = chunks.size() - 1;
   }
+  std::map<std::uint64_t, std::uint64_t> complete;  // how many streams are, after which chunk
+  for (const auto& [stream, index] : last) ++complete[index];
   task.progress().bytes_total += bytes;
   const ReadAheadOptions options{.workers = settings_.seal_workers, .verify = true};
   read_in_order(source(), chunks, options, task.stop(),
-                [&](std::uint64_t, ByteView plain, const std::optional<Problem>& problem) {
+                [&](std::uint64_t index, ByteView plain, const std::optional<Problem>& problem) {
                   task.progress().bytes += plain.size();
+                  const auto streams = complete.find(index);
+                  if (streams != complete.end()) task.progress().streams_done += streams->second;
                   if (problem) damage.add(problem->object, problem->error.message(), artifact_id);
                 });
   return damage.take();

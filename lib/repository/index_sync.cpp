@@ -43,11 +43,14 @@ std::vector<PackContents> RepositoryImpl::read_segment(const std::string& key,
   }
 }
 
-std::string RepositoryImpl::write_segment(const std::vector<PackContents>& packs) {
+std::string RepositoryImpl::write_segment(const std::vector<PackContents>& packs,
+                                          std::stop_token stop) {
   const std::string name = ids_.next();
   const std::string key = cat(kIndexPrefix, name);
-  store_->put(key, seal_object(keys_.metadata, kIndexMagic, keys_.repository_id, key,
-                               encode_segment(packs)));
+  store_->put(
+      key,
+      seal_object(keys_.metadata, kIndexMagic, keys_.repository_id, key, encode_segment(packs)),
+      std::move(stop));
   std::vector<PackId> ids;
   for (const PackContents& pack : packs) ids.push_back(pack.id);
   index_.note_segment(name, ids);
@@ -66,9 +69,9 @@ void RepositoryImpl::list_unlisted_packs(const std::set<PackId>& except, std::st
       if (is_damage(error)) index_.set_state(row.id, PackState::lost);
       throw;
     }
-    if (packs.size() == kPacksPerSegment) write_segment(std::exchange(packs, {}));
+    if (packs.size() == kPacksPerSegment) write_segment(std::exchange(packs, {}), stop);
   }
-  if (!packs.empty()) write_segment(packs);
+  if (!packs.empty()) write_segment(packs, stop);
 }
 
 std::map<PackId, storage::ObjectInfo> RepositoryImpl::stored_packs(std::stop_token stop) {

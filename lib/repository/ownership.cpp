@@ -3,6 +3,7 @@
 #include "repository/format.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
+#include "util/ulid.hpp"
 
 namespace dbbackup::repository {
 
@@ -17,6 +18,7 @@ struct Owner {
   std::string daemon;
   std::int64_t fence = 0;
   std::string since;
+  std::string session;  // empty: not claimed by any process since it changed hands
 };
 
 util::Bytes encode(const Owner& owner) {
@@ -25,6 +27,7 @@ util::Bytes encode(const Owner& owner) {
   object["daemon"] = owner.daemon;
   object["fence"] = owner.fence;
   object["since"] = owner.since;
+  if (!owner.session.empty()) object["session"] = owner.session;
   return encode_checked_json(object);
 }
 
@@ -37,7 +40,7 @@ Owner decode(util::ByteView content) {
     if (json::get_int(object, "version") != kFormatVersion || !daemon || !fence || !since) {
       throw Error(ErrorCode::verification_failed, "malformed");
     }
-    return {*daemon, *fence, *since};
+    return {*daemon, *fence, *since, json::get_string(object, "session").value_or("")};
   } catch (const Error& error) {
     throw error.with_context(kOwnerKey).with_hint(
         "take the repository over to write the object anew");
@@ -52,32 +55,59 @@ Error owned_by_another(const storage::ObjectStore& store, const Owner& owner) {
           "dbbackupctl repository rescan NAME --take-over (or repository add ... --take-over)"};
 }
 
+Error claimed_by_another(const storage::ObjectStore& store, const Owner& owner) {
+  return {ErrorCode::conflict,
+          cat("another process of this daemon writes to ", store.describe(), " since ",
+              util::printable(owner.since)),
+          "only one dbbackupd may use a state folder or its key; stop the other one and restart "
+          "this one"};
+}
+
 }  // namespace
 
-Ownership::Ownership(storage::ObjectStore& store, std::string daemon, const util::Clock& clock)
-    : store_(store), daemon_(std::move(daemon)) {
+Ownership::Ownership(storage::ObjectStore& store, std::string daemon, std::string session,
+                     const util::Clock& clock)
+    : store_(store),
+      daemon_(std::move(daemon)),
+      session_(session.empty() ? util::UlidSource(clock).next() : std::move(session)),
+      clock_(clock) {
   if (daemon_.empty())
     throw Error(ErrorCode::usage, "a daemon without an id cannot own a repository");
   const std::string key(kOwnerKey);
-  const Owner first{daemon_, 1, util::format_rfc3339(clock.now())};
+  const Owner first{daemon_, 1, util::format_rfc3339(clock.now()), session_};
   if (!store.stat(key) && store.put_new(key, encode(first))) {
     fence_ = first.fence;
+    claimed_ = true;
     return;
   }
   const Owner owner = decode(store.get(key));
   if (owner.daemon != daemon_) throw owned_by_another(store, owner);
   fence_ = owner.fence;
+  claimed_ = owner.session == session_;
 }
 
-void Ownership::require() const {
-  const Owner owner = decode(store_.get(std::string(kOwnerKey)));
-  if (owner.daemon != daemon_ || owner.fence != fence_) throw owned_by_another(store_, owner);
+void Ownership::require(const std::stop_token& stop) {
+  const std::string key(kOwnerKey);
+  const std::scoped_lock lock(mutex_);
+  Owner owner = decode(store_.get(key, {}, stop));
+  if (!claimed_ && owner.daemon == daemon_ && owner.fence == fence_ && owner.session != session_) {
+    // Two processes at once may both get here; the one whose object is there afterwards has it.
+    store_.put(key, encode({daemon_, fence_ + 1, util::format_rfc3339(clock_.now()), session_}),
+               stop);
+    owner = decode(store_.get(key, {}, stop));
+  }
+  if (!claimed_ && owner.daemon == daemon_ && owner.session == session_) {
+    fence_ = owner.fence;  // also when that put was reported as failed
+    claimed_ = true;
+  }
+  if (owner.daemon != daemon_) throw owned_by_another(store_, owner);
+  if (owner.fence != fence_ || owner.session != session_) throw claimed_by_another(store_, owner);
 }
 
 void Ownership::take_over(storage::ObjectStore& store, const std::string& daemon,
                           const util::Clock& clock) {
   const std::string key(kOwnerKey);
-  Owner next{daemon, 1, util::format_rfc3339(clock.now())};
+  Owner next{daemon, 1, util::format_rfc3339(clock.now()), {}};
   if (store.stat(key)) {
     try {
       next.fence = decode(store.get(key)).fence + 1;

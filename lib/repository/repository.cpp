@@ -133,14 +133,14 @@ RepositoryImpl::RepositoryImpl(std::unique_ptr<storage::ObjectStore> store, Keys
   if (settings_.pack_bytes > kMaxPackBytes) {
     throw Error(ErrorCode::usage, cat("packs of ", settings_.pack_bytes, " bytes are too large"));
   }
-  if (settings_.writable) ownership_.emplace(*store_, settings_.owner, clock_);
+  if (settings_.writable) ownership_.emplace(*store_, settings_.owner, settings_.session, clock_);
 }
 
-void RepositoryImpl::require_writable() const {
+void RepositoryImpl::require_writable(const std::stop_token& stop) {
   if (!ownership_) {
     throw Error(ErrorCode::conflict, cat(store_->describe(), " was opened for reading only"));
   }
-  ownership_->require();
+  ownership_->require(stop);
 }
 
 // --- writing
@@ -160,7 +160,7 @@ std::shared_ptr<SealPipeline> RepositoryImpl::make_pipeline(const std::stop_toke
 
 std::unique_ptr<ArtifactWriter> RepositoryImpl::begin(const ArtifactIdentity& identity,
                                                       util::Task& task) {
-  require_writable();
+  require_writable(task.stop());
   if (!util::is_ulid(identity.id)) {
     throw Error(ErrorCode::internal, cat("'", util::printable(identity.id), "' is not an id"));
   }
@@ -188,12 +188,23 @@ Committed RepositoryImpl::commit_manifest(SealPipeline& pipeline, Manifest manif
   const Bytes object =
       seal_object(keys_.metadata, kManifestMagic, keys_.repository_id, key, util::as_bytes(text));
   task.check();
-  require_writable();
+  require_writable(task.stop());
   util::kill_point("backup.before_manifest");
   if (!store_->put_new(key, object, task.stop())) {
     throw Error(ErrorCode::already_exists, cat("artifact ", manifest.id, " exists already"));
   }
   util::kill_point("backup.after_manifest");
+  try {
+    // A process that was stopped between the look and the write has lost the repository meanwhile,
+    // and whoever has it now may have pruned what this manifest needs.
+    require_writable();
+  } catch (const Error& error) {
+    // That the store cannot be asked just now says nothing against what is already sealed.
+    if (error.code() == ErrorCode::conflict) {
+      store_->remove(key);
+      throw;
+    }
+  }
   const std::uint64_t added = manifest.added_bytes;
   return {std::move(manifest), added};
 }
@@ -239,22 +250,23 @@ std::vector<Manifest> RepositoryImpl::list(std::stop_token stop, std::vector<Dam
   return manifests;
 }
 
-std::optional<Manifest> RepositoryImpl::find(const std::string& artifact_id) {
+std::optional<Manifest> RepositoryImpl::find(const std::string& artifact_id, std::stop_token stop) {
   if (!util::is_ulid(artifact_id)) return std::nullopt;
   const std::string key = key_of(kManifestPrefix, artifact_id);
-  if (!store_->stat(key)) return std::nullopt;
-  return open_manifest(key, store_->get(key));
+  if (!store_->stat(key, stop)) return std::nullopt;
+  return open_manifest(key, store_->get(key, {}, stop));
 }
 
-Manifest RepositoryImpl::require_manifest(const std::string& artifact_id) {
-  std::optional<Manifest> manifest = find(artifact_id);
+Manifest RepositoryImpl::require_manifest(const std::string& artifact_id, std::stop_token stop) {
+  std::optional<Manifest> manifest = find(artifact_id, std::move(stop));
   if (manifest) return std::move(*manifest);
   throw Error(ErrorCode::not_found,
               cat("no artifact ", util::printable(artifact_id), " in ", store_->describe()));
 }
 
-std::unique_ptr<ArtifactReader> RepositoryImpl::read(const std::string& artifact_id) {
-  return make_artifact_reader(source(), require_manifest(artifact_id), nullptr);
+std::unique_ptr<ArtifactReader> RepositoryImpl::read(const std::string& artifact_id,
+                                                     std::stop_token stop) {
+  return make_artifact_reader(source(), require_manifest(artifact_id, std::move(stop)), nullptr);
 }
 
 void RepositoryImpl::remove(const std::string& artifact_id) {

@@ -50,6 +50,7 @@ struct Unlock {
 struct Settings {
   std::filesystem::path index_file;  // local chunk index; its folder exists; empty: in memory
   std::string owner;                 // id of this daemon, for the lease
+  std::string session = {};          // of this process; empty: of this opening alone
   bool writable = true;              // take the lease; false: read and restore only
   unsigned seal_workers = 2;         // threads that hash, compress and seal
   std::uint64_t memory_bytes =
@@ -145,6 +146,9 @@ class Repository {
   virtual const std::string& id() const = 0;
   virtual storage::ObjectStore& store() = 0;
 
+  // Fences off every earlier process of this daemon now, and not only with the first write.
+  virtual void claim() = 0;
+
   // Writing. `task` must outlive the writer; its stop token abandons. Progress is the engine's to
   // tell.
   virtual std::unique_ptr<ArtifactWriter> begin(const ArtifactIdentity& identity,
@@ -158,8 +162,10 @@ class Repository {
   // verification_failed when not.
   virtual std::vector<Manifest> list(std::stop_token stop = {},
                                      std::vector<Damage>* damaged = nullptr) = 0;
-  virtual std::optional<Manifest> find(const std::string& artifact_id) = 0;
-  virtual std::unique_ptr<ArtifactReader> read(const std::string& artifact_id) = 0;
+  virtual std::optional<Manifest> find(const std::string& artifact_id,
+                                       std::stop_token stop = {}) = 0;
+  virtual std::unique_ptr<ArtifactReader> read(const std::string& artifact_id,
+                                               std::stop_token stop = {}) = 0;
 
   // Removes the manifest; chunks stay until prune().
   virtual void remove(const std::string& artifact_id) = 0;

@@ -58,13 +58,15 @@ class RepositoryImpl final : public Repository {
 
   const std::string& id() const override { return keys_.repository_id; }
   storage::ObjectStore& store() override { return *store_; }
+  void claim() override { require_writable(); }
 
   std::unique_ptr<ArtifactWriter> begin(const ArtifactIdentity& identity,
                                         util::Task& task) override;
   Committed commit(ArtifactWriter& writer, const Summary& summary) override;
   std::vector<Manifest> list(std::stop_token stop, std::vector<Damage>* damaged) override;
-  std::optional<Manifest> find(const std::string& artifact_id) override;
-  std::unique_ptr<ArtifactReader> read(const std::string& artifact_id) override;
+  std::optional<Manifest> find(const std::string& artifact_id, std::stop_token stop) override;
+  std::unique_ptr<ArtifactReader> read(const std::string& artifact_id,
+                                       std::stop_token stop) override;
   void remove(const std::string& artifact_id) override;
   using Repository::check;
   using Repository::prune;
@@ -90,11 +92,11 @@ class RepositoryImpl final : public Repository {
   friend class Pruning;
   friend class Checking;
 
-  void require_writable() const;
+  void require_writable(const std::stop_token& stop = {});
   ChunkSource source() { return {*store_, keys_, index_}; }
   std::shared_ptr<SealPipeline> make_pipeline(const std::stop_token& stop);
   Committed commit_manifest(SealPipeline& pipeline, Manifest manifest, util::Task& task);
-  Manifest require_manifest(const std::string& artifact_id);
+  Manifest require_manifest(const std::string& artifact_id, std::stop_token stop = {});
   Manifest open_manifest(const std::string& key, util::ByteView object) const;
   std::vector<std::string> keys_below(std::string_view prefix, std::stop_token stop = {});
   KeySlot add_slot(SlotKind kind, const crypto::Secret& secret);
@@ -102,7 +104,7 @@ class RepositoryImpl final : public Repository {
   // index_sync.cpp
   PackContents read_pack(const PackId& id, std::uint64_t size, std::stop_token stop);
   void list_unlisted_packs(const std::set<PackId>& except, std::stop_token stop);
-  std::string write_segment(const std::vector<PackContents>& packs);
+  std::string write_segment(const std::vector<PackContents>& packs, std::stop_token stop = {});
   std::vector<PackContents> read_segment(const std::string& key, std::stop_token stop);
   std::map<PackId, storage::ObjectInfo> stored_packs(std::stop_token stop);
   std::vector<std::string> load_everything(const std::set<PackId>& condemned, std::stop_token stop);

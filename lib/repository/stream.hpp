@@ -98,7 +98,7 @@ struct Summary {
   std::string consistency_position;  // engine's own words: LSN, GTID, change counter
   std::uint64_t rows = 0;            // of the tables, as their users count them
   std::vector<TableProof> proof;
-  std::vector<std::pair<std::string, std::string>> skipped;  // name, reason
+  std::vector<std::pair<std::string, std::string>> skipped;  // name, reason: not in it
   std::vector<std::string> warnings;
   std::vector<std::string> suspicions;  // what looked wrong beside the job's artifact before
   util::json::Object engine_data;       // whatever the engine needs again at restore; small

@@ -43,26 +43,54 @@ int count_fires(const Timing& timing, const Fire& first, const Fire& last) {
 
 }  // namespace
 
-Decision decide(const Timing& timing, TimePoint handled, TimePoint now) {
+Decision decide(const Timing& timing, TimePoint handled, TimePoint now, Milliseconds expected) {
+  const auto start_from = [&](TimePoint time) {
+    return next_start(time, timing.zone, timing.windows, expected);
+  };
   Decision decision;
   decision.handled = handled;
   // With jitter everything happens as if the clock were that much slow.
   const TimePoint reached = now - timing.jitter;
-  const auto first = next_fire(timing, handled);
-  if (first && first->at <= reached) {
-    const Fire newest = newest_fire(timing, *first, reached);
-    const bool on_time = reached - newest.at <= kOnTime;
-    decision.missed = count_fires(timing, *first, newest);
-    decision.handled = newest.at;
-    if (on_time || timing.catch_up == CatchUp::once) {
+  decision.next = next_fire(timing, handled);
+  if (decision.next && decision.next->at <= reached) {
+    const Fire first = *decision.next;
+    decision.next = next_fire(timing, first.at);
+    const bool alone = !decision.next || decision.next->at > reached;
+    const Fire newest = alone ? first : newest_fire(timing, *decision.next, reached);
+    if (!alone) {
+      decision.missed = count_fires(timing, first, newest) - 1;
+      decision.next = next_fire(timing, newest.at);
+    }
+    // On time is who starts as soon as the windows allow it.
+    const auto allowed = start_from(newest.at + timing.jitter);
+    const bool on_time = !allowed || now - *allowed <= kOnTime;
+    const auto start = start_from(now);
+    if (!on_time && timing.catch_up == CatchUp::skip) {
+      decision.handled = newest.at;
+      ++decision.missed;
+    } else if (start == now) {
+      decision.handled = newest.at;
       decision.run = newest;
-      --decision.missed;
+    } else {
+      decision.waiting = newest;
+      decision.starts_at = decision.wake_at = start;
     }
   }
-  decision.next = next_fire(timing, std::max(decision.handled, reached));
-  if (decision.next) decision.wake_at = decision.next->at + timing.jitter;
+  if (decision.next && !decision.waiting) {
+    decision.wake_at = decision.next->at + timing.jitter;
+    decision.starts_at = start_from(*decision.wake_at);
+  }
   decision.clock_behind = std::max(Milliseconds(0), decision.handled - now);
   return decision;
+}
+
+Milliseconds likely_duration(std::span<const Milliseconds> durations) {
+  if (durations.empty()) return Milliseconds(0);
+  std::vector<Milliseconds> sorted(durations.begin(), durations.end());
+  const std::size_t rank = (sorted.size() * 9 + 9) / 10 - 1;  // nearest-rank 90th percentile
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(rank),
+                   sorted.end());
+  return sorted[rank];
 }
 
 Milliseconds stable_jitter(std::string_view schedule_id, Milliseconds most) {

@@ -51,6 +51,21 @@ LocalSeconds next_open_local(LocalSeconds from, std::span<const Window> windows)
   return earliest;
 }
 
+// How long windows stay open from this moment on, on a clock that nobody changes; empty for ever.
+std::optional<Minutes> open_for(Minutes from, std::span<const Window> windows) {
+  Minutes total(0);
+  while (total < Days(1)) {
+    const Minutes now = (from + total) % Minutes(Days(1));
+    Minutes left(0);
+    for (const Window& window : windows) {
+      if (window.contains(now)) left = std::max(left, window.left_at(now));
+    }
+    if (left == Minutes(0)) return total;
+    total += left;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Window Window::parse(std::string_view text) {
@@ -78,6 +93,11 @@ bool Window::contains(Minutes time_of_day) const {
   return begin_ <= time_of_day || time_of_day < end_;
 }
 
+Minutes Window::left_at(Minutes time_of_day) const {
+  const bool ends_tomorrow = begin_ > end_ && time_of_day >= begin_;
+  return (ends_tomorrow ? end_ + Days(1) : end_) - time_of_day;
+}
+
 bool inside(TimePoint time, const TimeZone& zone, std::span<const Window> windows) {
   return windows.empty() || any_contains(windows, time_of_day(zone.period_at(time).to_local(time)));
 }
@@ -92,6 +112,44 @@ std::optional<TimePoint> next_open(TimePoint time, const TimeZone& zone,
     time = period.end;
   }
   return std::nullopt;
+}
+
+std::optional<TimePoint> open_until(TimePoint time, const TimeZone& zone,
+                                    std::span<const Window> windows) {
+  while (time < kEndOfTime && inside(time, zone, windows)) {
+    const TimeZone::Period period = zone.period_at(time);
+    const LocalSeconds minute = floor<Minutes>(period.to_local(time));
+    const auto left = open_for(time_of_day(minute), windows);
+    if (!left) return std::nullopt;
+    const TimePoint closing = period.to_utc(minute + *left);
+    if (closing <= period.end) return closing;
+    time = period.end;  // the clocks are changed meanwhile: look again at what they then show
+  }
+  return time;
+}
+
+std::optional<util::Milliseconds> longest_open(std::span<const Window> windows) {
+  Minutes longest(0);
+  for (const Window& window : windows) {
+    const auto stretch = open_for(window.begin(), windows);
+    if (!stretch) return std::nullopt;
+    longest = std::max(longest, *stretch);
+  }
+  return longest;
+}
+
+std::optional<TimePoint> next_start(TimePoint time, const TimeZone& zone,
+                                    std::span<const Window> windows, util::Milliseconds expected) {
+  if (windows.empty()) return time;
+  const auto longest = longest_open(windows);
+  const bool fits_somewhere = !longest || expected <= *longest;
+  auto start = next_open(time, zone, windows);
+  while (start && fits_somewhere) {
+    const auto closing = open_until(*start, zone, windows);
+    if (!closing || *start + expected <= *closing) break;
+    start = next_open(*closing, zone, windows);
+  }
+  return start;
 }
 
 }  // namespace dbbackup::schedule

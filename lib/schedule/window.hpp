@@ -24,6 +24,8 @@ class Window {
 
   bool contains(std::chrono::minutes time_of_day) const;
   std::chrono::minutes begin() const { return begin_; }
+  // How long it stays open. Requires: contains(time_of_day)
+  std::chrono::minutes left_at(std::chrono::minutes time_of_day) const;
 
  private:
   Window(std::chrono::minutes begin, std::chrono::minutes end) : begin_(begin), end_(end) {}
@@ -39,5 +41,22 @@ bool inside(util::TimePoint time, const TimeZone& zone, std::span<const Window> 
 // only when there is none before the year 10000.
 std::optional<util::TimePoint> next_open(util::TimePoint time, const TimeZone& zone,
                                          std::span<const Window> windows);
+
+// The first instant after `time` at which no window is open any more; empty when the windows leave
+// no hour of the day out. Requires: inside(time, zone, windows).
+std::optional<util::TimePoint> open_until(util::TimePoint time, const TimeZone& zone,
+                                          std::span<const Window> windows);
+
+// The longest stretch the windows leave open on an ordinary day, where windows that touch are one;
+// empty when they leave no hour out.
+std::optional<util::Milliseconds> longest_open(std::span<const Window> windows);
+
+// The earliest instant at or after `time` at which work that is expected to take `expected` may
+// start so that it ends before the windows close. Work that fits into no window may start whenever
+// one is open: to put it off would help nobody, and it would never run. Empty only when there is no
+// such instant before the year 10000.
+std::optional<util::TimePoint> next_start(util::TimePoint time, const TimeZone& zone,
+                                          std::span<const Window> windows,
+                                          util::Milliseconds expected);
 
 }  // namespace dbbackup::schedule

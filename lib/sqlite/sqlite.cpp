@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <map>
+#include <new>
 #include <utility>
 
 #include "util/error.hpp"
@@ -139,6 +141,25 @@ struct Connection::BusyWait {
   }
 };
 
+struct Connection::Kept {
+  std::size_t most = 0;
+  std::map<std::string, sqlite3_stmt*, std::less<>> idle;
+
+  Kept() = default;
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  ~Kept() {
+    for (const auto& [sql, handle] : idle) sqlite3_finalize(handle);
+  }
+  sqlite3_stmt* take(std::string_view sql) {
+    const auto found = idle.find(sql);
+    if (found == idle.end()) return nullptr;
+    sqlite3_stmt* handle = found->second;
+    idle.erase(found);
+    return handle;
+  }
+};
+
 Connection::Connection(const std::string& path, OpenMode mode, const std::string& vfs)
     : path_(path) {
   const int status = sqlite3_open_v2(path.c_str(), &handle_, open_flags(mode),
@@ -152,10 +173,12 @@ Connection::Connection(const std::string& path, OpenMode mode, const std::string
 Connection::Connection(Connection&& other) noexcept
     : path_(std::move(other.path_)),
       handle_(std::exchange(other.handle_, nullptr)),
-      busy_wait_(std::move(other.busy_wait_)) {}
+      busy_wait_(std::move(other.busy_wait_)),
+      kept_(std::move(other.kept_)) {}
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   if (this != &other) {
+    kept_ = std::move(other.kept_);  // finalizes its own before they lose their connection
     sqlite3_close_v2(handle_);
     path_ = std::move(other.path_);
     handle_ = std::exchange(other.handle_, nullptr);
@@ -166,7 +189,10 @@ Connection& Connection::operator=(Connection&& other) noexcept {
 
 // close_v2 waits for statements that are still alive: the order in which members go does not
 // matter.
-Connection::~Connection() { sqlite3_close_v2(handle_); }
+Connection::~Connection() {
+  kept_.reset();
+  sqlite3_close_v2(handle_);
+}
 
 void Connection::execute(std::string_view sql) {
   const int status = sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr);
@@ -174,6 +200,11 @@ void Connection::execute(std::string_view sql) {
 }
 
 Statement Connection::prepare(std::string_view sql) { return {*this, sql}; }
+
+void Connection::keep_statements(std::size_t most) {
+  kept_ = std::make_shared<Kept>();
+  kept_->most = most;
+}
 
 void Connection::set_busy_timeout(util::Milliseconds timeout) {
   sqlite3_busy_timeout(handle_, static_cast<int>(timeout.count()));
@@ -199,7 +230,8 @@ bool Connection::in_transaction() const { return sqlite3_get_autocommit(handle_)
 void Connection::interrupt() { sqlite3_interrupt(handle_); }
 
 Statement::Statement(Connection& connection, std::string_view sql)
-    : database_(connection.handle()) {
+    : database_(connection.handle()), kept_(connection.kept_) {
+  if (kept_ && (handle_ = kept_->take(sql)) != nullptr) return;
   const char* tail = nullptr;
   const int status =
       sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()), 0, &handle_, &tail);
@@ -216,18 +248,37 @@ Statement::Statement(Connection& connection, std::string_view sql)
 
 Statement::Statement(Statement&& other) noexcept
     : database_(std::exchange(other.database_, nullptr)),
-      handle_(std::exchange(other.handle_, nullptr)) {}
+      handle_(std::exchange(other.handle_, nullptr)),
+      kept_(std::move(other.kept_)) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   if (this != &other) {
-    sqlite3_finalize(handle_);
+    give_back();
     database_ = std::exchange(other.database_, nullptr);
     handle_ = std::exchange(other.handle_, nullptr);
+    kept_ = std::move(other.kept_);
   }
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(handle_); }
+Statement::~Statement() { give_back(); }
+
+// To those that are kept, or to its end.
+void Statement::give_back() noexcept {
+  if (handle_ == nullptr) return;
+  if (kept_ && kept_->idle.size() < kept_->most) {
+    reset();
+    try {
+      if (kept_->idle.emplace(sqlite3_sql(handle_), handle_).second) {
+        handle_ = nullptr;
+        return;
+      }
+    } catch (const std::bad_alloc&) {
+      // Then it is not kept.
+    }
+  }
+  sqlite3_finalize(std::exchange(handle_, nullptr));
+}
 
 void Statement::check(int status, const char* doing) const {
   if (status != SQLITE_OK) throw error_of(database_, status, path_of(database_), doing);

@@ -40,6 +40,9 @@ class Connection {
   // One or more statements without results.
   void execute(std::string_view sql);
   Statement prepare(std::string_view sql);
+  // From now on statements that are done with are kept for the next prepare() of the same text, at
+  // most this many: for a connection that says the same few things all day.
+  void keep_statements(std::size_t most);
   void set_busy_timeout(util::Milliseconds timeout);
   // As above, and the wait ends (with `unavailable`) as soon as a stop is requested.
   void set_busy_timeout(util::Milliseconds timeout, std::stop_token stop);
@@ -55,10 +58,13 @@ class Connection {
   sqlite3* handle() const { return handle_; }  // for this room's own sources
 
  private:
+  friend class Statement;
   struct BusyWait;
+  struct Kept;
   std::string path_;
   sqlite3* handle_ = nullptr;
   std::unique_ptr<BusyWait> busy_wait_;
+  std::shared_ptr<Kept> kept_;  // shared with the statements, which may outlive the connection
 };
 
 enum class ValueType { integer, real, text, blob, null };
@@ -116,8 +122,10 @@ class Statement {
   friend class Connection;
   Statement(Connection& connection, std::string_view sql);
   void check(int status, const char* doing) const;
+  void give_back() noexcept;
   sqlite3* database_ = nullptr;
   sqlite3_stmt* handle_ = nullptr;
+  std::shared_ptr<Connection::Kept> kept_;
 };
 
 // BEGIN IMMEDIATE ... COMMIT; rolls back when it goes without commit().

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The product's main job through its two programs, as a user does it."""
+import datetime
 import json
 import os
 import sqlite3
@@ -193,6 +194,49 @@ class MainJob(unittest.TestCase):
         self.assertEqual(never.code, 64, never)
         due = d.json("schedule", "run-due", "--once", "--dry-run")
         self.assertEqual(due["due"], [])
+
+    def test_explain_shows_a_weekly_drill_across_the_change_of_clocks(self):
+        d = self.daemon
+        d.ok("job", "add", "j", "--database", "shop")
+        d.ok("schedule", "add", "weekly-drill", "--drill", "j", "--cron", "0 4 * * sun", "--timezone", "America/New_York")
+        fires = d.json("schedule", "explain", "weekly-drill", "--from", "2027-03-07T00:00:00Z", "--count", "3")["fires"]
+        self.assertEqual([fire["at"] for fire in fires],
+                         ["2027-03-07T09:00:00.000Z", "2027-03-14T08:00:00.000Z", "2027-03-21T08:00:00.000Z"])
+        self.assertEqual([fire["local"] for fire in fires],
+                         ["2027-03-07T04:00:00-05:00", "2027-03-14T04:00:00-04:00", "2027-03-21T04:00:00-04:00"])
+        self.assertEqual([fire["reason"] for fire in fires],
+                         ["", "clocks went forward by 1h at 2027-03-14T03:00:00-04:00", ""])
+        first = d.json("schedule", "explain", "weekly-drill", "--from", "2027-03-13T00:00:00Z", "--count", "5")["fires"][0]
+        self.assertEqual(first["at"], "2027-03-14T08:00:00.000Z")
+        self.assertIn("clocks went forward", first["reason"])
+
+    def test_a_schedule_waits_for_its_window_and_says_so(self):
+        d = self.daemon
+        d.ok("job", "add", "j", "--database", "shop")
+        opens = datetime.datetime.now(datetime.timezone.utc).hour + 6
+        window = f"{opens % 24:02}:00-{(opens + 2) % 24:02}:00"
+        added = d.ok("schedule", "add", "s", "--job", "j", "--cron", "@every 1s", "--timezone", "UTC", "--window", window)
+        self.assertNotIn("warning", added.err)
+
+        deadline = time.monotonic() + PATIENCE
+        due = []
+        while not due and time.monotonic() < deadline:
+            due = d.json("schedule", "run-due", "--once", "--dry-run")["due"]
+        due = due[0]
+        self.assertEqual((due["schedule"], due["action"]), ("s", "wait"))
+        self.assertIn("outside its windows", due["reason"])
+        shown = d.json("schedule", "show", "s")["schedule"]
+        self.assertEqual(shown["waiting"], due["reason"])
+        self.assertEqual(shown["next_run_at"], due["starts_at"])
+        self.assertIn(f"T{opens % 24:02}:00:00", shown["next_run_at"])
+        fire = d.json("schedule", "explain", "s", "--count", "1")["fires"][0]
+        self.assertEqual(fire["starts_at"], due["starts_at"])
+        self.assertIn("outside its windows", fire["reason"])
+        self.assertEqual(d.json("run", "list")["runs"], [])
+        d.ok("schedule", "pause", "s")
+        resumed = d.json("schedule", "resume", "s")
+        self.assertGreaterEqual(resumed["left_out"], 1)
+        self.assertEqual(d.ctl("schedule", "add", "w", "--job", "j", "--cron", "@daily", "--window", "25:00-26:00").code, 64)
 
     def test_drill_schedule_and_check_schedule(self):
         d = self.daemon

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""kill -9 of the daemon at every named point of a backup and a prune, then a restart: no visible half artifact, old artifacts
-intact, the run marked interrupted, the next run succeeds, garbage removed by prune."""
+"""kill -9 of the daemon at every named point of a backup and a prune and at every change of a run's state, then a restart:
+no visible half artifact, old artifacts intact, the run marked interrupted, the next run succeeds, garbage removed by prune."""
 import os
 import signal
 import sqlite3
@@ -12,6 +12,16 @@ from fixture import Daemon, content, main, make_shop  # noqa: E402
 
 BACKUP_POINTS = ["run.after_start", "backup.before_pack", "backup.after_pack", "backup.before_index", "backup.before_manifest",
                  "backup.after_manifest", "run.before_finish"]
+# Every change of a run's state, with what is on record afterwards: state, attempt, and whether the backup is there.
+STATE_POINTS = [
+    ("run.after_submit", "succeeded", 1, True),       # queued: the next daemon starts it
+    ("run.before_start", "succeeded", 1, True),       # taken from the queue, but still queued on record
+    ("run.after_start", "succeeded", 2, True),        # running: repeated, because the job allows it
+    ("run.hook_output", "succeeded", 2, True),        # while the pre-hook runs
+    ("run.before_finish", "succeeded", 2, True),      # its end was not recorded, so it is repeated
+    ("run.after_finish", "succeeded", 1, True),
+]
+RETRY_POINTS = ["run.before_retry", "run.after_retry"]
 PRUNE_POINTS = ["prune.in_repack", "prune.after_repack", "prune.before_condemn", "prune.after_condemn", "prune.before_delete",
                 "prune.in_delete", "prune.in_delete:2", "prune.after_delete"]
 RETENTION_POINTS = ["retention.before_manifest", "retention.after_manifest", "retention.before_manifest:2"]
@@ -84,6 +94,71 @@ class Killed(unittest.TestCase):
         report = d.json("repository", "prune", "default", "--dry-run")["report"]
         self.assertEqual(report["removable_bytes"], 0, report)
         self.check_sound()
+
+    def settled(self, run):
+        """The run once it has ended, in whichever daemon."""
+        self.daemon.ctl("run", "wait", run)
+        return self.daemon.json("run", "show", run)["run"]
+
+    def test_run_killed_at_each_change_of_state(self):
+        d = self.daemon
+        d.ok("job", "update", "nightly", "--retries", "2", "--retry-delay", "100ms", "--pre-hook", "echo ready", "--post-hook", "true")
+        for point, state, attempt, sealed in STATE_POINTS:
+            with self.subTest(point=point):
+                known = {a["id"] for a in d.json("artifact", "list")["artifacts"]}
+                self.restart_armed(point)
+                self.expect_killed_by("job", "run", "nightly")
+                run = self.settled(d.json("run", "list", "--limit", "1")["runs"][0]["id"])
+                self.assertEqual((run["state"], run["attempt"]), (state, attempt), run)
+                fresh = {a["id"] for a in d.json("artifact", "list")["artifacts"]} - known
+                self.assertEqual(run["artifact"] in fresh, sealed)
+                for artifact in fresh:
+                    d.ok("artifact", "verify", artifact, "--wait")
+                self.assertEqual(d.json("status")["runs"], {"running": 0, "queued": 0, "retrying": 0})
+        self.check_sound()
+
+    def test_run_killed_around_a_retry(self):
+        d = self.daemon
+        for point in RETRY_POINTS:
+            with self.subTest(point=point):
+                go = d.path(f"go-{point}")
+                d.ok("job", "update", "nightly", "--retries", "2", "--retry-delay", "100ms", "--pre-hook", f"test -e {go} || exit 75")
+                self.restart_armed(point)
+                d.ctl("job", "run", "nightly")
+                self.assertEqual(d.wait(), -signal.SIGKILL, "the armed kill point never fired")
+                with open(go, "w", encoding="utf-8"):
+                    pass
+                d.start()
+                run = self.settled(d.json("run", "list", "--limit", "1")["runs"][0]["id"])
+                self.assertEqual((run["state"], run["attempt"]), ("succeeded", 2), run)
+                # Before: the attempt had not ended on record, so the daemon's death is what ended it.
+                self.assertEqual([a["state"] for a in run["earlier_attempts"]],
+                                 ["interrupted" if point == "run.before_retry" else "failed"])
+
+    def test_killed_while_it_waits_to_be_tried_again(self):
+        d = self.daemon
+        d.ok("job", "update", "nightly", "--retries", "1", "--retry-delay", "1h", "--pre-hook", "exit 75")
+        run = d.json("job", "run", "nightly")["run"]["id"]
+        while d.json("run", "show", run)["run"]["attempt"] == 1:
+            pass
+        before = d.json("run", "show", run)["run"]
+        d.kill()
+        d.start()
+        self.assertEqual(d.json("run", "show", run)["run"], before)
+
+    def test_killed_while_it_takes_the_lease(self):
+        d = self.daemon
+        d.ok("job", "update", "nightly", "--pre-hook", "echo ready; sleep 600")
+        run = d.json("job", "run", "nightly")["run"]["id"]
+        while "ready" not in d.ok("run", "log", run).out:
+            pass
+        d.kill()
+        d.start({"DBBACKUP_KILL_AT": "lease.after_take"}, expect_ready=False)
+        self.assertEqual(d.wait(), -signal.SIGKILL, "the armed kill point never fired")
+        d.start()  # at once: whoever died holding the same lock is dead for sure
+        self.assertEqual(d.json("run", "show", run)["run"]["state"], "interrupted")
+        d.ok("job", "update", "nightly", "--pre-hook", "")
+        d.ok("job", "run", "nightly", "--wait")
 
     def test_prune_killed_at_each_point(self):
         d = self.daemon

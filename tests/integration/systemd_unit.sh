@@ -35,6 +35,26 @@ if ! MANPATH="$stage/man" systemd-analyze verify --man=yes --recursive-errors=on
 fi
 echo "ok: the units are valid"
 
+# What the daemon needs to run a hook and to end it again must not be filtered away: the sandbox holds for hooks as well.
+allowed=$(for set in $(sed -n 's/^SystemCallFilter=@\(.*\)/@\1/p' "$stage/units/dbbackupd.service") @default; do
+  todo=$set
+  while [ -n "$todo" ]; do
+    first=${todo%% *}
+    case $todo in *" "*) todo=${todo#* } ;; *) todo= ;; esac
+    for name in $(systemd-analyze syscall-filter "$first" | sed -n '2,$s/^ *\([-@a-z0-9_]*\).*/\1/p'); do
+      case $name in @*) todo="${todo:+$todo }$name" ;; *) echo "$name" ;; esac
+    done
+  done
+done)
+denied=$(for set in $(sed -n 's/^SystemCallFilter=~//p' "$stage/units/dbbackupd.service"); do
+  systemd-analyze syscall-filter "$set"
+done)
+for call in clone3 clone execve setpgid close_range dup2 pidfd_open eventfd2 pipe2 poll kill wait4; do
+  echo "$allowed" | grep -qx "$call" || fail "SystemCallFilter does not allow $call, which hooks need"
+  ! echo "$denied" | grep -qw "$call" || fail "SystemCallFilter denies $call, which hooks need"
+done
+echo "ok: the sandbox lets hooks run"
+
 # The threshold counts tenths: 15 is 1.5 on a scale where 10 is no sandbox at all.
 systemd-analyze security --offline=yes --no-pager --threshold=15 "$stage/units/dbbackupd.service" \
   >"$stage/security" 2>&1 || {

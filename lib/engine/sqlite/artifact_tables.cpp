@@ -42,9 +42,12 @@ class SqliteArtifactTables final : public ArtifactTables {
 
   void rows(const Scope& scope, RowSink& sink, util::Task& task) override {
     const auto source = open_table_source(reader_, task);
-    for (const StoredTable& table : choose(source->schema(), scope).tables) {
-      if (!is_internal(table.name))
-        write(*source, table, condition_of(scope, table.name), sink, task);
+    std::vector<StoredTable> chosen = choose(source->schema(), scope).tables;
+    std::erase_if(chosen, [](const StoredTable& table) { return is_internal(table.name); });
+    task.progress().streams_total += chosen.size();
+    for (const StoredTable& table : chosen) {
+      write(*source, table, condition_of(scope, table.name), sink, task);
+      ++task.progress().streams_done;
     }
   }
 

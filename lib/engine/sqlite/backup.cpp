@@ -235,6 +235,7 @@ Summary back_up_part(Sessions& sessions, const Scope& scope, ArtifactWriter& wri
     });
   }
   if (has_table(schema, kSequenceTable)) {
+    ++task.progress().streams_total;
     units.push_back([&](sqlite::Connection& connection, const std::stop_token&) {
       write_rows(connection,
                  cat("SELECT name, seq FROM main.sqlite_sequence WHERE name IN ", in_list(names),

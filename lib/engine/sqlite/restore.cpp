@@ -121,13 +121,6 @@ RestoreResult prove_live(const TargetSettings& target, const RestoreRequest& req
   return result;
 }
 
-RestoreResult restore_into_live(const TargetSettings& target, repository::ArtifactReader& reader,
-                                const RestoreRequest& request, util::Task& task) {
-  ArtifactPages pages(reader, task.stop());
-  copy_into_live(pages.source(), target, task);
-  return prove_live(target, request, task);
-}
-
 // The staged file is read as a database through our own descriptor: no locks, no -wal and -shm
 // beside it.
 sqlite::PageSource staged_source(const StagedFile& staged, std::uint64_t size) {
@@ -147,8 +140,9 @@ RestoreResult restore_and_prove(StagedFile& staged, repository::ArtifactReader& 
   });
 }
 
-RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactReader& reader,
-                             const RestoreRequest& request, util::Task& task) {
+// Whoever has the target open, nothing is replaced before all of it has been checked.
+RestoreResult restore_whole(const TargetSettings& target, repository::ArtifactReader& reader,
+                            const RestoreRequest& request, util::Task& task) {
   StagedFile staged(target.path);
   RestoreResult result = request.proved_by ? restore_proved(staged, reader, request, task)
                                            : restore_and_prove(staged, reader, request, task);
@@ -158,19 +152,10 @@ RestoreResult restore_beside(const TargetSettings& target, repository::ArtifactR
     return result;
   }
   task.info(cat(target.path,
-                " was opened by another program meanwhile; replacing its content through SQLite"));
+                " is or may be open in other programs; replacing its content through SQLite"));
   sqlite::PageSource source = staged_source(staged, task.progress().bytes_total);
   copy_into_live(source, target, task);
   return prove_live(target, request, task);
-}
-
-RestoreResult restore_whole(const TargetSettings& target, const TargetState& state,
-                            repository::ArtifactReader& reader, const RestoreRequest& request,
-                            util::Task& task) {
-  if (!state.exists || provably_not_open(target.path)) {
-    return restore_beside(target, reader, request, task);
-  }
-  return restore_into_live(target, reader, request, task);
 }
 
 bool by_pages(const repository::ArtifactReader& reader, const RestoreRequest& request) {
@@ -242,7 +227,7 @@ RestoreResult restore_file(const TargetSettings& given, repository::ArtifactRead
             : cat("the target ", target.path, " is a file that is not a SQLite database"),
         "use --mode replace to overwrite it, --mode append to add rows, or another target");
   }
-  return by_pages(reader, request) ? restore_whole(target, state, reader, request, task)
+  return by_pages(reader, request) ? restore_whole(target, reader, request, task)
                                    : restore_rows(target, state, reader, request, task);
 }
 

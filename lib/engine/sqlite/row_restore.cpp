@@ -59,8 +59,11 @@ class RowRestore {
     if (request_.mode == RestoreMode::replace) drop_chosen();
     const Schema missing = missing_part();
     create_tables(target_, missing);
+    const auto is_users = [](const StoredTable& table) { return !is_internal(table.name); };
+    task_.progress().streams_total += static_cast<std::uint64_t>(
+        std::count_if(chosen_.tables.begin(), chosen_.tables.end(), is_users));
     for (const StoredTable& table : chosen_.tables) {
-      if (!is_internal(table.name)) load(table);
+      if (is_users(table)) load(table);
     }
     load_sequences();
     create_rest(target_, missing);

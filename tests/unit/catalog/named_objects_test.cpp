@@ -93,6 +93,22 @@ TEST_CASE_METHOD(CatalogFixture, "a missing name is an error with the nearest on
   CHECK_FALSE(catalog.find_schedule("nope"));
 }
 
+TEST_CASE_METHOD(CatalogFixture, "a name is known while it exists or history speaks of it",
+                 "[catalog]") {
+  add_database("shop");
+  CHECK_NOTHROW(catalog.require_known_database("shop"));
+  CHECK_THROWS_WITH(catalog.require_known_database("shopp"), "there is no database shopp");
+  CHECK_THROWS_WITH(catalog.require_known_job("nightly"), "there is no job nightly");
+  Run run;
+  run.id = ids.next();
+  run.job = "nightly";
+  run.database = "removed";
+  run.queued_at = clock.now();
+  catalog.add_run(run);
+  CHECK_NOTHROW(catalog.require_known_job("nightly"));
+  CHECK_NOTHROW(catalog.require_known_database("removed"));
+}
+
 TEST_CASE_METHOD(CatalogFixture, "every change to a missing name is refused", "[catalog]") {
   const auto code = [](const std::function<void()>& call) { return error_of(call).code(); };
   Database database;

@@ -1,4 +1,6 @@
 // Runs, their logs, and what an end of the daemon leaves behind.
+#include <utility>
+
 #include "sqlite/sqlite.hpp"
 #include "unit/catalog/catalog_fixture.hpp"
 
@@ -135,6 +137,62 @@ TEST_CASE_METHOD(CatalogFixture, "a run is found by its id or the beginning of i
     CHECK(error.code() == ErrorCode::not_found);
     CHECK_THAT(error.hint(), Contains("run list"));
   }
+}
+
+TEST_CASE_METHOD(CatalogFixture,
+                 "how long runs took is told per job, and per schedule for the rest", "[catalog]") {
+  add_job("nightly");
+  const auto add = [&](RunKind kind, const std::string& job, const std::string& schedule,
+                       RunState state, std::int64_t seconds) {
+    Run run = make_run(job, state);
+    run.kind = kind;
+    run.schedule = schedule;
+    run.started_at = run.queued_at;
+    run.finished_at = run.queued_at + util::Seconds(seconds);
+    catalog.add_run(run);
+  };
+  add(RunKind::backup, "nightly", "s", RunState::succeeded, 10);
+  add(RunKind::backup, "nightly", "", RunState::partial, 20);
+  add(RunKind::backup, "nightly", "s", RunState::failed, 30);
+  add(RunKind::backup, "other", "s", RunState::succeeded, 40);
+  add(RunKind::drill, "", "drills", RunState::succeeded, 50);
+  add(RunKind::backup, "nightly", "s", RunState::succeeded,
+      -60);  // the clock was set back meanwhile
+  Run like;
+  like.job = "nightly";
+  like.schedule = "s";
+  using Durations = std::vector<util::Milliseconds>;
+  CHECK(catalog.durations_like(like, 10) ==
+        Durations{util::Seconds(0), util::Seconds(20), util::Seconds(10)});
+  CHECK(catalog.durations_like(like, 2) == Durations{util::Seconds(0), util::Seconds(20)});
+  like.kind = RunKind::drill;
+  like.job.clear();
+  like.schedule = "drills";
+  CHECK(catalog.durations_like(like, 10) == Durations{util::Seconds(50)});
+}
+
+TEST_CASE_METHOD(CatalogFixture, "every change of the schedules has another version", "[catalog]") {
+  add_job("nightly");
+  std::uint64_t version = catalog.schedules_version();
+  const auto changed = [&] {
+    const std::uint64_t before = std::exchange(version, catalog.schedules_version());
+    return version != before;
+  };
+  Schedule schedule = add_schedule("s", ScheduleKind::job, "nightly");
+  CHECK(changed());
+  schedule.paused = true;
+  catalog.update_schedule(schedule);
+  CHECK(changed());
+  catalog.set_handled("s", clock.now());
+  CHECK(changed());
+  Run run = make_run("nightly", RunState::queued);
+  catalog.add_scheduled_run(run, "s", clock.now() + util::Seconds(1));
+  catalog.add_event({});
+  CHECK_FALSE(changed());
+  catalog.remove_schedule("s");
+  CHECK(changed());
+  catalog.remove_job("nightly");  // schedules go with it
+  CHECK(changed());
 }
 
 TEST_CASE_METHOD(CatalogFixture, "runs are listed newest first, filtered and limited",

@@ -46,6 +46,10 @@ TEST_CASE("config: an empty configuration is the defaults", "[config]") {
   CHECK(defaults.log_level == util::Severity::info);
   CHECK_FALSE(defaults.timezone);
   CHECK(defaults.runs_at_once == 2);
+  CHECK(defaults.runs_per_host == 0);
+  CHECK(defaults.runs_per_repository == 0);
+  CHECK(defaults.stall_timeout == std::chrono::hours(2));
+  CHECK(defaults.hook_timeout == std::chrono::minutes(10));
   CHECK(defaults.parallel >= 1);
   CHECK(defaults.parallel <= 4);
   CHECK(defaults.memory_limit == 192ULL * 1024 * 1024);
@@ -61,6 +65,10 @@ socket: "/run/other.sock"
 log_level: debug
 timezone: America/Argentina/Buenos_Aires
 runs_at_once: 8
+runs_per_host: 3
+runs_per_repository: 5
+stall_timeout: 0
+hook_timeout: 1h
 parallel: 3
 memory_limit: 1GiB
 control:
@@ -85,6 +93,10 @@ scratch_dir: '/mnt/big disk/scratch'
   CHECK(config.log_level == util::Severity::debug);
   CHECK(config.timezone == "America/Argentina/Buenos_Aires");
   CHECK(config.runs_at_once == 8);
+  CHECK(config.runs_per_host == 3);
+  CHECK(config.runs_per_repository == 5);
+  CHECK(config.stall_timeout.count() == 0);
+  CHECK(config.hook_timeout == std::chrono::hours(1));
   CHECK(config.parallel == 3);
   CHECK(config.memory_limit == 1ULL << 30U);
   CHECK(config.control.line_limit == 65536);

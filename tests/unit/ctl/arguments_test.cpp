@@ -121,6 +121,10 @@ TEST_CASE("ctl: typing errors get a suggestion") {
         "--type cannot be zzzzzzzz | choose one of full, differential");
   CHECK(mistake({"-o", "xml", "status"}) ==
         "--output cannot be xml | choose one of table, json, jsonl, name");
+  CHECK(mistake({"--soket", "/s", "status"}) == "unknown option --soket | did you mean --socket?");
+  CHECK(mistake({"--keep-last", "3", "job", "add"})
+            .starts_with("--keep-last stands before its command | "));
+  CHECK(mistake({"--no-color", "stauts"}) == "unknown command stauts | did you mean status?");
   CHECK(mistake({"sql", "shop", "select 1"}).starts_with("unknown command sql"));
 }
 

@@ -90,7 +90,13 @@ TEST_CASE("ctl: every end of a run has its exit status") {
   CHECK(exit_status_of_run(run_in_state("interrupted")) == 1);
   CHECK(exit_status_of_run(failed_run("no_space")) == 1);
   CHECK(exit_status_of_run(failed_run("timed_out")) == 5);
+  CHECK(exit_status_of_run(failed_run("refused")) == 6);
   CHECK(exit_status_of_run(failed_run("some code of tomorrow")) == 1);
+  // These would say that the command line was wrong, or named something unknown.
+  for (const char* code : {"usage", "not_found", "config_invalid", "not_authorised",
+                           "daemon_unreachable", "source_damaged"}) {
+    CHECK(exit_status_of_run(failed_run(code)) == 1);
+  }
 }
 
 TEST_CASE("ctl: every error of the daemon has its exit status") {

@@ -65,6 +65,23 @@ TEST_CASE("ctl: a reply of several parts is one line and loses none of them") {
   CHECK(reply(Format::name, status) == "nightly\n");
 }
 
+TEST_CASE("ctl: a list with facts beside it is a list") {
+  const json::Object explained{{"schema_version", 1},
+                               {"cron", "@daily"},
+                               {"fires", json::Array{json::Object{{"at", "t1"}, {"local", "x"}},
+                                                     json::Object{{"at", "t2"}}}}};
+  CHECK(reply(Format::jsonl, explained) == "{\"at\":\"t1\",\"local\":\"x\"}\n{\"at\":\"t2\"}\n");
+  CHECK(reply(Format::name, explained) == "t1\nt2\n");
+  const json::Object diff{
+      {"a", "01jd"}, {"b", "01je"}, {"streams", json::Array{json::Object{{"name", "data/x"}}}}};
+  CHECK(reply(Format::name, {{"diff", diff}}) == "data/x\n");
+}
+
+TEST_CASE("ctl: an answer without names is refused as such") {
+  const json::Object report{{"report", json::Object{{"removable_bytes", 7}}}};
+  CHECK_THROWS_WITH(reply(Format::name, report), Catch::Contains("no names"));
+}
+
 TEST_CASE("ctl: a name cannot forge lines") {
   CHECK(reply(Format::name, {{"removed", "a\nb"}}) == "a\\x0ab\n");
 }

@@ -119,6 +119,17 @@ TEST_CASE("scheduler: fires once per instant over a week of restarts and clocks 
   CHECK(fixture.catalog.runs({.unfinished = true}).empty());
 }
 
+TEST_CASE("scheduler: a run beside its times is the schedule's last one and moves no instant",
+          "[job]") {
+  SchedulerFixture fixture;
+  const Schedule schedule = fixture.add("hourly", "0 * * * *");
+  const Run run = fixture.scheduler->fire_now(schedule);
+  const Schedule after = fixture.catalog.schedule("hourly");
+  CHECK(after.last_run == run.id);
+  CHECK(after.last_run_at == run.queued_at);
+  CHECK(after.handled_until == schedule.handled_until);
+}
+
 TEST_CASE("scheduler: a clock set forward, or a long sleep, makes one run", "[job]") {
   SchedulerFixture fixture;
   fixture.add("hourly", "0 * * * *");
@@ -198,17 +209,171 @@ TEST_CASE("scheduler: a drill, check or prune that still runs is skipped like a 
   CHECK(runs[1].state == RunState::queued);
 }
 
-TEST_CASE("scheduler: with overlap queue the next run waits for its turn", "[job]") {
+TEST_CASE("scheduler: with overlap queue one run waits for its turn, and only one", "[job]") {
   SchedulerFixture fixture;
   fixture.add("often", "*/5 * * * *", [](Schedule& one) { one.queue_overlap = true; });
   for (int i = 0; i < 3; ++i) {
     fixture.clock.advance(std::chrono::minutes(5));
     fixture.scheduler->tick();
   }
-  CHECK(fixture.runs().size() == 3);
+  const auto runs = fixture.runs();  // newest first
+  REQUIRE(runs.size() == 3);
+  CHECK(runs[0].state == RunState::skipped);
+  CHECK(runs[0].error.value().message.find("one waits at most") != std::string::npos);
   CHECK(fixture.pool.size() == 1);
   fixture.pool.run_all();
-  for (const Run& run : fixture.runs()) CHECK(run.state == RunState::failed);
+  CHECK(fixture.state_of(runs[1]) == RunState::failed);
+  CHECK(fixture.state_of(runs[2]) == RunState::failed);
+}
+
+namespace {
+std::vector<catalog::Event> events_of(catalog::Catalog& catalog, const std::string& action) {
+  std::vector<catalog::Event> found = catalog.events({}, {});
+  std::erase_if(found, [&](const catalog::Event& event) { return event.action != action; });
+  return found;
+}
+}  // namespace
+
+TEST_CASE("scheduler: a due run outside its windows waits until one opens, across restarts",
+          "[job]") {
+  SchedulerFixture fixture;
+  const Schedule schedule = fixture.add("night", "0 13,15 * * *", [](Schedule& one) {
+    one.windows = {"22:00-06:00", "18:00-19:00"};
+    one.timezone = "Europe/Berlin";
+  });
+  CHECK(fixture.scheduler->next_run(schedule) == time_of("2026-11-20T17:00:00Z"));
+  CHECK(
+      fixture.scheduler->why_waiting(schedule).starts_with("next time 2026-11-20T15:00:00+01:00"));
+  fixture.clock.set(time_of("2026-11-20T14:00:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().empty());
+  CHECK(fixture.scheduler->why_waiting(schedule) ==
+        "outside its windows; waits until 2026-11-20T18:00:00+01:00");
+  const auto due = fixture.scheduler->due();
+  REQUIRE(due.size() == 1);
+  CHECK(due.front().action == Scheduler::Action::wait);
+  CHECK(due.front().starts_at == time_of("2026-11-20T17:00:00Z"));
+  fixture.start();
+  fixture.clock.set(time_of("2026-11-20T16:59:59.999Z"));
+  CHECK(fixture.scheduler->tick() == Milliseconds(1));
+  CHECK(fixture.runs().empty());
+  fixture.clock.advance(Milliseconds(1));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 1);
+  CHECK(fixture.catalog.schedule("night").handled_until == time_of("2026-11-20T14:00:00Z"));
+}
+
+TEST_CASE("scheduler: a run that would overrun its window is deferred, and says so", "[job]") {
+  SchedulerFixture fixture;
+  const Schedule schedule = fixture.add("early", "30 13 * * *", [](Schedule& one) {
+    one.windows = {"13:00-14:00", "20:00-23:00"};
+  });
+  catalog::Run run = fixture.make_run("nightly", RunState::succeeded);
+  run.started_at = run.queued_at;
+  run.finished_at = run.queued_at + std::chrono::minutes(40);
+  fixture.catalog.add_run(run);
+  fixture.clock.set(time_of("2026-11-20T13:30:00Z"));
+  fixture.scheduler->tick();
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 1);
+  const auto deferred = events_of(fixture.catalog, "schedule.deferred");
+  REQUIRE(deferred.size() == 1);
+  CHECK(deferred.front().object == "schedule early");
+  CHECK(deferred.front().detail ==
+        "expected to take 40m, and its window closes at 2026-11-20T14:00:00+00:00; deferred to "
+        "2026-11-20T20:00:00+00:00");
+  CHECK(fixture.scheduler->why_waiting(schedule) == deferred.front().detail);
+  CHECK(fixture.scheduler->next_run(schedule) == time_of("2026-11-20T20:00:00Z"));
+  fixture.clock.set(time_of("2026-11-20T20:00:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 2);
+}
+
+TEST_CASE("scheduler: work longer than every window starts anyway, with an event", "[job]") {
+  SchedulerFixture fixture;
+  fixture.add("long", "30 13 * * *", [](Schedule& one) { one.windows = {"13:00-14:00"}; });
+  catalog::Run run = fixture.make_run("nightly", RunState::partial);
+  run.started_at = run.queued_at;
+  run.finished_at = run.queued_at + std::chrono::minutes(90);
+  fixture.catalog.add_run(run);
+  fixture.clock.set(time_of("2026-11-20T13:30:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 2);
+  CHECK(events_of(fixture.catalog, "schedule.overruns").size() == 1);
+}
+
+TEST_CASE("scheduler: a queued run whose window closed waits for the next one", "[job]") {
+  SchedulerFixture fixture;
+  fixture.add("often", "*/30 * * * *", [](Schedule& one) {
+    one.queue_overlap = true;
+    one.windows = {"12:00-14:00"};
+  });
+  fixture.clock.set(time_of("2026-11-20T12:30:00Z"));
+  fixture.scheduler->tick();
+  fixture.clock.set(time_of("2026-11-20T13:30:00Z"));
+  fixture.scheduler->tick();
+  REQUIRE(fixture.runs().size() == 2);
+  fixture.clock.set(time_of("2026-11-20T15:00:00Z"));
+  fixture.pool.run_all();
+  CHECK(fixture.runs().front().state == RunState::queued);
+  CHECK(fixture.pool.size() == 0);
+  fixture.start();  // the run remembers its windows
+  CHECK(fixture.pool.size() == 0);
+  fixture.clock.set(time_of("2026-11-21T12:00:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.pool.size() == 1);
+}
+
+TEST_CASE("scheduler: says what it would start, skip or leave out, and why", "[job]") {
+  SchedulerFixture fixture;
+  fixture.add("a-missed", "0 * * * *");
+  fixture.add("b-drill", "0 * * * *", [](Schedule& one) { one.kind = ScheduleKind::drill; });
+  fixture.add("c-left-out", "0 * * * *", [](Schedule& one) { one.catch_up = false; });
+  fixture.clock.set(time_of("2026-11-20T15:30:00Z"));
+  const auto due = fixture.scheduler->due();
+  REQUIRE(due.size() == 3);
+  CHECK(due[0].action == Scheduler::Action::start);
+  CHECK(due[0].reason ==
+        "scheduled for 2026-11-20T15:00:00+00:00; 2 earlier times were missed, one run stands for "
+        "all");
+  CHECK(due[1].action == Scheduler::Action::skip);
+  CHECK(due[1].reason == "job nightly has no artifact to drill yet");
+  CHECK(due[2].action == Scheduler::Action::skip);
+  CHECK(due[2].reason == "3 missed, and left out by --catch-up skip");
+  CHECK(fixture.runs().empty());
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 2);
+  CHECK(events_of(fixture.catalog, "schedule.missed").size() == 3);
+}
+
+TEST_CASE("scheduler: a clock that was set is told, and so is a mark ahead of it", "[job]") {
+  SchedulerFixture fixture;
+  fixture.add("hourly", "0 * * * *");
+  fixture.scheduler->tick();
+  fixture.clock.set(time_of("2026-11-20T18:00:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 1);
+  fixture.clock.set(time_of("2026-11-20T12:00:00Z"));
+  fixture.scheduler->tick();
+  const auto jumped = events_of(fixture.catalog, "clock.jumped");
+  REQUIRE(jumped.size() == 2);
+  CHECK(jumped[0].detail.starts_with("the clock went forward by 6h"));
+  CHECK(jumped[1].detail.starts_with("the clock went back by 6h"));
+  CHECK(events_of(fixture.catalog, "clock.behind").size() == 1);
+  const Schedule schedule = fixture.catalog.schedule("hourly");
+  CHECK(fixture.scheduler->why_waiting(schedule).starts_with("the clock is 6h behind"));
+  fixture.clock.set(time_of("2026-11-20T18:30:00Z"));
+  fixture.scheduler->tick();
+  CHECK(fixture.runs().size() == 1);  // nothing twice
+  CHECK(fixture.scheduler->lag_seconds() == 0);
+}
+
+TEST_CASE("scheduler: counts what passed while a schedule was paused", "[job]") {
+  SchedulerFixture fixture;
+  const Schedule schedule = fixture.add("hourly", "0 * * * *");
+  CHECK(fixture.scheduler->passed(schedule) == 0);
+  fixture.clock.advance(std::chrono::hours(5));
+  CHECK(fixture.scheduler->passed(schedule) == 5);
 }
 
 TEST_CASE("scheduler: a paused schedule neither fires nor is shown as next", "[job]") {

@@ -273,4 +273,48 @@ TEST_CASE("verbs: a repository that is not where it was is not made anew", "[job
   CHECK_FALSE(fs::exists(fixture.store));
 }
 
+TEST_CASE_METHOD(ShopFixture, "a backup that reads nothing for too long is stopped and repeated",
+                 "[job]") {
+  Request request;
+  request.policy.retries = 1;
+  request.policy.stall_timeout = std::chrono::minutes(30);
+  const Run run = runner.submit(run_of("nightly"), request);
+  bool stalled = false;
+  on_line = [&](std::string_view line) {
+    if (stalled || !line.starts_with("backing up ")) return;
+    stalled = true;
+    clock.advance(std::chrono::minutes(30) - util::Milliseconds(1));
+    runner.watch();
+    clock.advance(util::Milliseconds(1));
+    runner.watch();
+  };
+  pool.run_all();
+  const Run waiting = catalog.run(run.id);
+  REQUIRE(waiting.state == RunState::queued);
+  CHECK(waiting.earlier_attempts.front().error.code == "timed_out");
+  CHECK(waiting.earlier_attempts.front().error.message == "nothing was read for 30m");
+  CHECK(catalog.artifacts({}).empty());
+  clock.advance(std::chrono::hours(1));
+  runner.watch();
+  pool.run_all();
+  CHECK(catalog.run(run.id).state == RunState::succeeded);
+  CHECK(catalog.run(run.id).attempt == 2);
+  CHECK(catalog.artifacts({}).size() == 1);
+}
+
+TEST_CASE_METHOD(ShopFixture, "a daemon that has lost the lease commits nothing", "[job]") {
+  catalog.take_lease("lock 1");
+  catalog::Catalog other(file, key, clock);
+  on_line = [&](std::string_view line) {
+    if (!line.starts_with("backing up ")) return;
+    clock.advance(std::chrono::hours(1));  // as when the process was stopped for so long
+    other.take_lease("lock 2");
+    other.mark_interrupted("taken over");
+  };
+  const Run run = runner.submit(run_of("nightly"), {});
+  pool.run_all();
+  CHECK(other.run(run.id).state == RunState::interrupted);
+  CHECK(repositories.get("main")->list().empty());
+}
+
 }  // namespace dbbackup::job

@@ -79,6 +79,7 @@ struct Bench {
   explicit Bench(std::shared_ptr<storage::ObjectStore> store = nullptr) {
     if (store) objects = std::move(store);
     settings.owner = "daemon-a";
+    settings.session = "process-a";  // every opening is one of the same process
     settings.memory_bytes = 4U << 20U;
     settings.pack_bytes = 256U << 10U;
     created = Repository::create(*objects, test_key(1), {}, clock);

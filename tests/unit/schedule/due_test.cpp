@@ -1,5 +1,6 @@
 #include "schedule/due.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <set>
@@ -186,6 +187,52 @@ TEST_CASE("schedule: back-off doubles up to its cap", "[schedule]") {
   CHECK(backoff_delay(1, 90s, 60s, 1.0) == 60s);
   CHECK(backoff_delay(9, 0s, 60s, 1.0) == 0s);
   CHECK(backoff_delay(2000000000, 1ms, Milliseconds::max(), 0.0) == Milliseconds::max() / 2);
+}
+
+TEST_CASE("schedule: a fire outside the windows waits, and later ones join it", "[schedule]") {
+  Timing hourly = timing("0 * * * *");
+  hourly.windows = {Window::parse("20:00-22:00")};
+  const util::TimePoint mark = at("2026-01-01T10:00:00Z");
+  const Decision closed = decide(hourly, mark, at("2026-01-01T13:30:00Z"));
+  CHECK_FALSE(closed.run);
+  REQUIRE(closed.waiting);
+  CHECK(closed.waiting->at == at("2026-01-01T13:00:00Z"));
+  CHECK(closed.handled == mark);
+  CHECK(closed.wake_at == at("2026-01-01T20:00:00Z"));
+  CHECK(closed.starts_at == closed.wake_at);
+  const Decision open = decide(hourly, mark, at("2026-01-01T20:00:00Z"));
+  REQUIRE(open.run);
+  CHECK(open.run->at == at("2026-01-01T20:00:00Z"));
+  CHECK(open.missed == 9);
+  CHECK(open.wake_at == at("2026-01-01T21:00:00Z"));
+  CHECK(open.starts_at == at("2026-01-01T21:00:00Z"));
+  const Decision last = decide(hourly, open.handled, at("2026-01-01T21:00:00Z"));
+  CHECK(last.wake_at == at("2026-01-01T22:00:00Z"));
+  CHECK(last.starts_at == at("2026-01-02T20:00:00Z"));
+}
+
+TEST_CASE("schedule: who waited for a window is on time when it opens, and late afterwards",
+          "[schedule]") {
+  Timing daily = timing("0 12 * * *", CatchUp::skip);
+  daily.windows = {Window::parse("20:00-22:00")};
+  const util::TimePoint mark = at("2026-01-01T12:00:00Z");
+  CHECK(decide(daily, mark, at("2026-01-02T12:05:00Z")).waiting);
+  CHECK(decide(daily, mark, at("2026-01-02T20:01:00Z")).run);
+  const Decision late = decide(daily, mark, at("2026-01-02T20:01:00.001Z"));
+  CHECK_FALSE(late.run);
+  CHECK_FALSE(late.waiting);
+  CHECK(late.missed == 1);
+  CHECK(late.handled == at("2026-01-02T12:00:00Z"));
+}
+
+TEST_CASE("schedule: how long runs take is what nine of ten did not exceed", "[schedule]") {
+  CHECK(likely_duration({}) == 0ms);
+  std::vector<Milliseconds> durations{7s};
+  CHECK(likely_duration(durations) == 7s);
+  durations = {1s, 2s, 3s, 4s, 5s, 6s, 7s, 8s, 9s, 100s};
+  CHECK(likely_duration(durations) == 9s);
+  std::reverse(durations.begin(), durations.end());
+  CHECK(likely_duration(durations) == 9s);
 }
 
 }  // namespace

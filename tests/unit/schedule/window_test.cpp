@@ -80,5 +80,45 @@ TEST_CASE("schedule: windows around daylight saving", "[schedule]") {
   CHECK(next_open(at("2026-10-25T01:10:00Z"), berlin, in_overlap) == at("2026-10-25T01:30:00Z"));
 }
 
+TEST_CASE("schedule: windows that touch are open as one", "[schedule]") {
+  const TimeZone utc = TimeZone::load("UTC");
+  const std::vector<Window> night{Window::parse("22:00-00:00"), Window::parse("00:00-06:00")};
+  CHECK(open_until(at("2026-11-20T23:15:30Z"), utc, night) == at("2026-11-21T06:00:00Z"));
+  CHECK(longest_open(night) == 8h);
+  const std::vector<Window> overlapping{Window::parse("08:00-12:00"), Window::parse("11:00-13:30")};
+  CHECK(open_until(at("2026-11-20T08:00:00Z"), utc, overlapping) == at("2026-11-20T13:30:00Z"));
+  CHECK(longest_open(overlapping) == 5h + 30min);
+  const std::vector<Window> always{Window::parse("06:00-18:00"), Window::parse("17:00-06:00")};
+  CHECK_FALSE(open_until(at("2026-11-20T08:00:00Z"), utc, always));
+  CHECK_FALSE(longest_open(always));
+  CHECK(next_start(at("2026-11-20T08:00:00Z"), utc, always, 1000h) == at("2026-11-20T08:00:00Z"));
+}
+
+TEST_CASE("schedule: how long a window is open follows the clocks", "[schedule]") {
+  const TimeZone berlin = TimeZone::load("Europe/Berlin");
+  const std::vector<Window> night{Window::parse("01:00-04:00")};
+  CHECK(open_until(at("2026-03-29T00:00:00Z"), berlin, night) == at("2026-03-29T02:00:00Z"));
+  CHECK(open_until(at("2026-10-24T23:00:00Z"), berlin, night) == at("2026-10-25T03:00:00Z"));
+  // 02:30 comes twice; the window over it closes in between, because then it is 02:00 again.
+  const std::vector<Window> half{Window::parse("02:30-03:30")};
+  CHECK(open_until(at("2026-10-25T00:40:00Z"), berlin, half) == at("2026-10-25T01:00:00Z"));
+}
+
+TEST_CASE("schedule: work starts where it ends before the windows close", "[schedule]") {
+  const TimeZone utc = TimeZone::load("UTC");
+  const std::vector<Window> windows{Window::parse("12:00-13:00"), Window::parse("22:00-02:00")};
+  const auto start = [&](std::string_view from, util::Milliseconds expected) {
+    return next_start(at(from), utc, windows, expected);
+  };
+  CHECK(start("2026-11-20T12:10:00Z", 50min) == at("2026-11-20T12:10:00Z"));
+  CHECK(start("2026-11-20T12:10:00Z", 51min) == at("2026-11-20T22:00:00Z"));
+  CHECK(start("2026-11-20T23:00:00Z", 3h) == at("2026-11-20T23:00:00Z"));
+  CHECK(start("2026-11-20T23:00:01Z", 3h) == at("2026-11-21T22:00:00Z"));
+  CHECK(start("2026-11-20T03:00:00Z", 10min) == at("2026-11-20T12:00:00Z"));
+  // Longer than any: whenever one is open.
+  CHECK(start("2026-11-20T12:59:00Z", 5h) == at("2026-11-20T12:59:00Z"));
+  CHECK(start("2026-11-20T13:00:00Z", 5h) == at("2026-11-20T22:00:00Z"));
+}
+
 }  // namespace
 }  // namespace dbbackup::schedule

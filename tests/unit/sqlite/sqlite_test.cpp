@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "util/error.hpp"
@@ -145,6 +146,37 @@ TEST_CASE("errors carry SQLite's reason and our code", "[sqlite]") {
     CHECK(code_of([&] { endless.step(); }) == ErrorCode::cancelled);
     done = true;
   }
+}
+
+TEST_CASE("statements that are kept come back as new, whatever became of them", "[sqlite]") {
+  std::optional<sqlite::Statement> outlives;
+  {
+    Connection db(":memory:", OpenMode::create);
+    db.keep_statements(2);
+    db.execute("CREATE TABLE t(a INTEGER PRIMARY KEY)");
+    const std::string insert = "INSERT INTO t VALUES (?)";
+    db.prepare(insert).bind(1, 1).run();
+    CHECK_THROWS(db.prepare(insert).bind(1, 1).run());  // it failed, and is kept all the same
+    db.prepare(insert).bind(1, 2).run();
+    db.prepare(insert).run();  // nothing is bound any more: the next number
+    const std::string select = "SELECT a FROM t ORDER BY a";
+    for (int i = 0; i < 3; ++i) {
+      auto half_read = db.prepare(select);
+      REQUIRE(half_read.step());
+      CHECK(half_read.integer(0) == 1);
+      auto at_the_same_time = db.prepare(select);
+      REQUIRE(at_the_same_time.step());
+      CHECK(at_the_same_time.integer(0) == 1);
+    }
+    db.execute("ALTER TABLE t ADD COLUMN b");
+    auto all = db.prepare("SELECT * FROM t");
+    CHECK(all.column_count() == 2);
+    auto rows = db.prepare("SELECT count(*) FROM t");
+    REQUIRE(rows.step());
+    CHECK(rows.integer(0) == 3);
+    outlives.emplace(db.prepare(select));
+  }
+  outlives.reset();  // the connection has gone, and those that were kept with it
 }
 
 TEST_CASE("quoting", "[sqlite]") {
