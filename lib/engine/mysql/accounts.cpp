@@ -57,10 +57,12 @@ std::vector<Statement> read_accounts(Connection& connection, const Server& serve
     if (is_of_the_server(user)) continue;
     const bool is_role = row.at(2).value_or("0") == "1";
     const std::string account = account_name(user, row.at(1).value_or(""), is_role);
-    if (is_role) {
-      read_role(connection, account, statements);
-    } else {
-      read_user(connection, account, statements);
+    try {
+      is_role ? read_role(connection, account, statements)
+              : read_user(connection, account, statements);
+    } catch (const Error& error) {
+      // Accounts that the server itself ignores: host names under skip_name_resolve, for example.
+      if (error.code() != ErrorCode::io) throw;
     }
   }
   return statements;
@@ -73,7 +75,7 @@ bool back_up_accounts(Connection& connection, const Server& server,
   try {
     statements = read_accounts(connection, server);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unavailable) throw;
+    if (error.code() != ErrorCode::permission_denied) throw error.with_context("reading accounts");
     return false;
   }
   const auto stream = writer.open(kUserStream, repository::StreamKind::lines,
