@@ -137,7 +137,7 @@ class Fidelity(WithServer):
             self.assertEqual(0, drill.code, f"{drill}\n{self.daemon.log()[-3000:]}")
             self.assertNotIn("drill", self.server.sql("SHOW DATABASES"))
         with self.subTest("an empty server"), Server(self.kind, self.target_options) as other:
-            add(self.daemon, "other", other, "shop")
+            add(self.daemon, "other", other, "shop", options=["users=restore"])
             result = restored(self.daemon, "other", artifact)
             self.assertEqual(0, result.code, f"{result}\n{self.daemon.log()[-3000:]}")
             self.equal(expected, content(other, "shop"))

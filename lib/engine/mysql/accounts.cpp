@@ -93,39 +93,43 @@ bool back_up_accounts(Connection& connection, const Server& server,
   return true;
 }
 
-std::vector<std::string> restore_accounts(Connection& connection,
-                                          repository::ArtifactReader& reader, util::Task& task) {
-  if (!has_stream(reader, kUserStream)) {
-    return {"the artifact holds no users: the login of the backup could not read them"};
-  }
-  std::vector<std::string> warnings;
+MissingAccounts::MissingAccounts(Connection& connection, repository::ArtifactReader& reader,
+                                 util::Task& task)
+    : unknown_(!has_stream(reader, kUserStream)) {
+  if (unknown_) return;
   std::set<std::string> existing;
   for (const Row& row : connection.query("SELECT User, Host FROM mysql.user")) {
     const std::string user = row.at(0).value_or("");
     existing.insert(account_name(user, row.at(1).value_or(""), false));
     existing.insert(account_name(user, "", true));
   }
-  std::set<std::string> failed;
   std::vector<std::optional<std::string>> fields;
   read_lines(
       reader, kUserStream,
       [&](std::string_view line) {
         split_row(line, fields);
-        if (fields.size() != 2) return;
-        const std::string account = fields[0].value_or("");
-        if (existing.contains(account) || failed.contains(account)) return;
-        try {
-          connection.execute(fields[1].value_or(""));
-        } catch (const Error& error) {
-          if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unavailable) throw;
-          // The server's words may quote the statement, and with it the password hash.
-          warnings.push_back(cat("account ", util::printable(account),
-                                 " was not restored completely: the server refused a statement"));
-          failed.insert(account);
-        }
+        if (fields.size() != 2 || existing.contains(fields[0].value_or(""))) return;
+        open_.push_back({fields[0].value_or(""), fields[1].value_or("")});
       },
       task);
-  return warnings;
+}
+
+void MissingAccounts::make(Connection& connection) {
+  std::erase_if(open_,
+                [&](const Statement& statement) { return connection.try_execute(statement.sql); });
+}
+
+std::vector<std::string> MissingAccounts::warnings() const {
+  if (unknown_) return {"the artifact holds no users: the login of the backup could not read them"};
+  // Not the server's own words: they may quote the statement, and with it a password hash.
+  std::set<std::string> accounts;
+  for (const Statement& statement : open_) accounts.insert(statement.account);
+  std::vector<std::string> sentences;
+  for (const std::string& account : accounts) {
+    sentences.push_back(cat("account ", util::printable(account),
+                            " was not restored completely: the server refused a statement"));
+  }
+  return sentences;
 }
 
 }  // namespace dbbackup::engine::mysql

@@ -19,8 +19,23 @@ inline constexpr const char* kUserStream = "schema/users";
 bool back_up_accounts(Connection& connection, const Server& server,
                       repository::ArtifactWriter& writer);
 
-// Returns warnings, one per account that could not be made.
-std::vector<std::string> restore_accounts(Connection& connection,
-                                          repository::ArtifactReader& reader, util::Task& task);
+// The accounts of an artifact that the server does not have.
+class MissingAccounts {
+ public:
+  MissingAccounts(Connection& connection, repository::ArtifactReader& reader, util::Task& task);
+
+  // Runs the statements that have not succeeded yet.
+  void make(Connection& connection);
+  // About what is still missing.
+  std::vector<std::string> warnings() const;
+
+ private:
+  struct Statement {
+    std::string account;
+    std::string sql;
+  };
+  std::vector<Statement> open_;
+  bool unknown_ = false;  // the artifact holds none
+};
 
 }  // namespace dbbackup::engine::mysql

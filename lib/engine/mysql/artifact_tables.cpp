@@ -176,6 +176,9 @@ class MySqlArtifactTables final : public ArtifactTables {
       fields[i].type = reading.types[i];
       fields[i].value = reading.types[i] == Field::Type::text ? reading.charsets[i].to_utf8(*raw[i])
                                                               : std::move(*raw[i]);
+      if (fields[i].value == "0000" && fields[i].type == Field::Type::integer) {
+        fields[i].value = "0";  // a YEAR
+      }
     }
   }
 

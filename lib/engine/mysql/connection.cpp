@@ -139,6 +139,11 @@ util::Error server_error(unsigned number, std::string message, bool stopped) {
     case CR_SSL_CONNECTION_ERROR:
       return {ErrorCode::unavailable, message,
               "see the options tls, tls_ca, tls_cert and tls_key of the database"};
+    case ER_BINLOG_UNSAFE_ROUTINE:
+    case ER_BINLOG_CREATE_ROUTINE_NEED_SUPER:
+      return {ErrorCode::permission_denied, message,
+              "SET GLOBAL log_bin_trust_function_creators=1 on the server for the time of the "
+              "restore, or --option binlog=off"};
     case ER_RECORD_FILE_FULL:
     case ER_DISK_FULL:
       return {ErrorCode::no_space, message};

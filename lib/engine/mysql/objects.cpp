@@ -88,7 +88,8 @@ class Maker {
 Error explained(const Error& error, const Definition& definition) {
   const std::string what = cat("creating ", util::to_lower(kind_name(definition.kind)), " ",
                                util::printable(definition.name));
-  if (error.code() == ErrorCode::permission_denied && !definition.definer.empty()) {
+  if (error.code() == ErrorCode::permission_denied && error.hint().empty() &&
+      !definition.definer.empty()) {
     return error
         .with_hint(cat("its definer is ", util::printable(definition.definer),
                        "; --option definer=login makes the restoring account the definer"))
@@ -109,7 +110,9 @@ void make_views(Maker& maker, std::vector<const Definition*> views,
       } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unavailable) throw;
         failed.push_back(view);
-        if (!view->broken && !first) first = explained(error, *view);
+        // What is missing may be another view that failed: its own reason says more.
+        const bool says_more = !first || first->code() == ErrorCode::not_found;
+        if (!view->broken && says_more) first = explained(error, *view);
       }
     }
     if (failed.size() == views.size()) {
@@ -171,7 +174,13 @@ void empty_database(Connection& connection, const std::string& database) {
                   " AND TABLE_TYPE", type));
   }
   connection.execute("SET SESSION foreign_key_checks=0");
-  for (const std::string& statement : statements) connection.execute(statement);
+  for (const std::string& statement : statements) {
+    // Only in this mode does the server know the word.
+    const bool package = statement.starts_with("DROP PACKAGE ");
+    if (package) connection.execute("SET SESSION sql_mode='ORACLE'");
+    connection.execute(statement);
+    if (package) connection.execute("SET SESSION sql_mode=''");
+  }
 }
 
 void drop_tables(Connection& connection, const std::vector<std::string>& tables) {

@@ -226,10 +226,11 @@ class Restore {
   }
 
   void make_table(Connection& connection, const Definition& definition) {
-    TableMaking making{definition.sql, {}, {}};
-    if (row_bytes(reader_, definition.name) >= kLateKeysBytes &&
-        keys_may_come_later(definition.sql)) {
-      making = split_table(definition.sql, definition.name);
+    // A default that draws from a sequence names its database.
+    const std::string sql = rename_database(definition.sql, source(), place_.database);
+    TableMaking making{sql, {}, {}};
+    if (row_bytes(reader_, definition.name) >= kLateKeysBytes && keys_may_come_later(sql)) {
+      making = split_table(sql, definition.name);
     }
     connection.execute(making.create);
     if (!making.keys.empty()) late_keys_.push_back({definition.name, making.keys});
@@ -311,11 +312,17 @@ class Restore {
 
   void make_rest(Connection& connection) {
     const Making making{source(), place_.database, place_.choices.definers, !scratch_};
-    result_.warnings = make_programs(connection, choice_.definitions, making);
-    if (!place_.choices.restore_users || scratch_) return;
-    for (std::string& warning : restore_accounts(connection, reader_, task_)) {
-      result_.warnings.push_back(std::move(warning));
+    // Accounts before what they define, and again afterwards: grants may name what they are for.
+    std::optional<MissingAccounts> accounts;
+    if (place_.choices.restore_users && !scratch_) {
+      accounts.emplace(connection, reader_, task_);
+      accounts->make(connection);
     }
+    result_.warnings = make_programs(connection, choice_.definitions, making);
+    if (!accounts) return;
+    accounts->make(connection);
+    for (std::string& warning : accounts->warnings())
+      result_.warnings.push_back(std::move(warning));
   }
 
   void prove_result() {
@@ -347,6 +354,8 @@ class Restore {
     for (Definition& definition : found) {
       const Definition* wanted = find(choice_.definitions, definition);
       if (wanted == nullptr) continue;
+      // A view may not open here because its definer is missing; its text is compared all the same.
+      definition.broken = wanted->broken;
       if (place_.choices.definers == Definers::login) definition.definer = wanted->definer;
       if (scratch_ && definition.kind == Kind::event) definition.status = wanted->status;
     }

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "engine/row_text.hpp"
 #include "util/text.hpp"
@@ -340,12 +342,15 @@ void append_real(double value, std::string& out) {
 
 void append_float(float value, std::string& out) {
   // The server reads a double and rounds it to a float. The shortest text of a float survives that
-  // nearly always; where it would not, the text of the double does.
+  // nearly always; where it would not (rounded twice, or beyond the largest float, which the server
+  // refuses), the text of the double does.
   std::array<char, 32> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
   double read = 0;
   std::from_chars(digits.data(), end.ptr, read);
-  if (static_cast<float>(read) != value) return append_real(static_cast<double>(value), out);
+  const bool beyond = std::abs(read) > std::numeric_limits<float>::max();
+  if (beyond || static_cast<float>(read) != value)
+    return append_real(static_cast<double>(value), out);
   out.append(digits.data(), end.ptr);
 }
 
