@@ -33,6 +33,28 @@ Field::Type field_type(const std::string& type, const std::string& charset) {
   return Field::Type::text;
 }
 
+// Views behind those they name; broken ones are left out.
+std::vector<const Definition*> views_in_order(const std::vector<Definition>& definitions) {
+  std::vector<const Definition*> waiting;
+  for (const Definition& definition : definitions) {
+    if (definition.kind == Kind::view && !definition.broken) waiting.push_back(&definition);
+  }
+  std::vector<const Definition*> ordered;
+  while (!waiting.empty()) {
+    const auto needs_another = [&](const Definition* view) {
+      return std::any_of(waiting.begin(), waiting.end(), [&](const Definition* other) {
+        return other != view && view->sql.find(quote_name(other->name)) != std::string::npos;
+      });
+    };
+    // A name may also be that of a column: then any order is as good as another.
+    auto next = std::find_if_not(waiting.begin(), waiting.end(), needs_another);
+    if (next == waiting.end()) next = waiting.begin();
+    ordered.push_back(*next);
+    waiting.erase(next);
+  }
+  return ordered;
+}
+
 struct Reading {
   StoredTable table;
   std::vector<Field::Type> types;
@@ -57,12 +79,18 @@ class MySqlArtifactTables final : public ArtifactTables {
         }
       }
     }
-    for (const Kind kind : {Kind::function, Kind::procedure, Kind::package, Kind::package_body,
-                            Kind::view, Kind::trigger, Kind::event}) {
+    const auto write_kind = [&](Kind kind) {
       for (const Definition& definition : definitions) {
-        if (definition.kind == kind && !definition.broken) write_program(definition, each);
+        if (definition.kind == kind) write_program(definition, each);
       }
-    }
+    };
+    write_kind(Kind::function);
+    write_kind(Kind::procedure);
+    write_kind(Kind::package);
+    write_kind(Kind::package_body);
+    for (const Definition* view : views_in_order(definitions)) write_program(*view, each);
+    write_kind(Kind::trigger);
+    write_kind(Kind::event);
   }
 
   void rows(const Scope& scope, RowSink& sink, util::Task& task) override {

@@ -175,6 +175,8 @@ class Reader {
   }
 
   bool next() {
+    if (grown_) rebind();
+    grown_ = false;
     const int state = mysql_stmt_fetch(statement_.get());
     if (state == MYSQL_NO_DATA) return false;
     if (state == 1) fail();
@@ -255,7 +257,7 @@ class Reader {
       column.buffer.resize(std::min<std::size_t>(kLargestBuffer, column.length * 2));
       fetch_again(i, column.buffer);
       bind(column, slots_[i]);
-      rebind();
+      grown_ = true;
       take(std::string_view(column.buffer.data(), column.length));
       return;
     }
@@ -277,12 +279,18 @@ class Reader {
     slot.is_null = &null;
     slot.error = &truncated;
     if (mysql_stmt_fetch_column(statement_.get(), &slot, static_cast<unsigned>(i), 0) != 0) fail();
+    if (null != 0 || length != columns_[i].length) {
+      throw Error(ErrorCode::internal, "the client library lost the rest of a long value");
+    }
   }
 
   Connection& connection_;
   Statement statement_;
   std::vector<Column> columns_;
   std::vector<MYSQL_BIND> slots_;
+  // A buffer was replaced. The library is told before the next row: being told in the middle of
+  // one, it forgets where the row's values are.
+  bool grown_ = false;
 };
 
 // A row with values that did not come with it.
