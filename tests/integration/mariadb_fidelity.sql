@@ -56,7 +56,7 @@ INSERT INTO computed (id, a, after_them) VALUES (1, 5, 'z'), (2, NULL, DEFAULT),
 CREATE TABLE parents (id INT PRIMARY KEY, code VARCHAR(10) NOT NULL, name VARCHAR(20), UNIQUE KEY by_code (code), KEY by_name (name(5) ) COMMENT 'prefix', FULLTEXT KEY words (name));
 CREATE TABLE children (id INT PRIMARY KEY, parent INT, code VARCHAR(10), sibling INT,
   CONSTRAINT to_parent FOREIGN KEY (parent) REFERENCES parents (id) ON DELETE CASCADE ON UPDATE SET NULL,
-  CONSTRAINT `to code``s` FOREIGN KEY (code) REFERENCES parents (code),
+  CONSTRAINT `to code#s` FOREIGN KEY (code) REFERENCES parents (code),
   CONSTRAINT to_sibling FOREIGN KEY (sibling) REFERENCES children (id),
   CONSTRAINT positive CHECK (id > 0));
 ALTER TABLE parents ADD COLUMN favourite INT, ADD CONSTRAINT to_child FOREIGN KEY (favourite) REFERENCES children (id);

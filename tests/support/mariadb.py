@@ -41,9 +41,10 @@ def as_mysql(command):
 
 
 def cache_folder():
-    base = os.environ.get("DBBACKUP_TEST_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dbbackup-tests")
-    os.makedirs(base, exist_ok=True)
+    """Not in a home folder: the server's own user must be able to read it."""
+    base = os.environ.get("DBBACKUP_TEST_CACHE") or f"/var/tmp/dbbackup-tests-{os.geteuid()}"
+    os.makedirs(base, mode=0o755, exist_ok=True)
+    assert os.stat(base).st_uid == os.geteuid(), f"{base} belongs to somebody else"
     return base
 
 
