@@ -104,7 +104,7 @@ def main():
                  os.path.getsize(dump) if os.path.exists(dump) else None)
             results["mariadb-dump | zstd -3"]["stored_bytes"] = os.path.getsize(dump)
             shutil.rmtree(tree, ignore_errors=True)
-            note("mydumper -t2", meter.run(lambda: shell(f"mydumper {login} -B bench -t2 -r 100000 -o {tree}")))
+            note("mydumper -t2", meter.run(lambda: shell(f"mydumper {login} -B bench -t 2 -r 100000 -o {tree}")))
             results["mydumper -t2"]["stored_bytes"] = folder_bytes(tree)
             repository = f"r{number}"
             daemon.ok("repository", "add", repository, f"file://{daemon.path(repository)}")
@@ -112,7 +112,7 @@ def main():
             results["first backup"]["stored_bytes"] = folder_bytes(daemon.path(repository))
             note("unchanged backup", meter.run(lambda: daemon.ok("backup", "bench", "--repository", repository, "--wait", timeout=900)))
             server.sql("DROP DATABASE IF EXISTS loaded; CREATE DATABASE loaded")
-            note("myloader -t2", meter.run(lambda: shell(f"myloader {login} -d {tree} -B loaded -t2 -o")))
+            note("myloader -t2", meter.run(lambda: shell(f"myloader {login} -d {tree} -B loaded -t 2 -o")))
             server.sql("DROP DATABASE loaded; DROP DATABASE IF EXISTS copy")
             daemon.ok("database", "allow-restore", "copy")
             note("restore with proof", meter.run(lambda: daemon.ok("restore", "latest", "--to", "copy", "--wait", timeout=900)))

@@ -37,54 +37,55 @@ def quoted(name):
     return "`" + name.replace("`", "``") + "`"
 
 
-def rows_of(server, database, sql):
-    done = server.client(database, "SET time_zone='+00:00', sql_mode='', character_set_results=NULL; " + sql)
-    assert done.returncode == 0, f"{sql}: {done.stderr.decode(errors='replace')}"
-    return done.stdout
+def answers(server, database, statements):
+    """The output of each statement, from one run of the client."""
+    mark = b"@@@ next answer @@@\n"
+    script = "SET time_zone='+00:00', sql_mode='', character_set_results=NULL;\n" + "".join(
+        f"SELECT '{mark.decode().strip()}';\n{statement};\n" for statement in statements)
+    done = server.client(database, script)
+    assert done.returncode == 0, f"{done.stderr.decode(errors='replace')}"
+    return done.stdout.split(mark)[1:]
 
 
 def content(server, database):
     """SHOW CREATE of every object, and every value of every row as HEX; independent of the engine under test."""
-    found = {}
-    tables = server.sql("SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=DATABASE() "
-                        "ORDER BY 1", database).splitlines()
-    for line in tables:
+    listing = [part.decode().splitlines() for part in answers(server, database, [
+        "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=DATABASE()",
+        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=DATABASE() ORDER BY ORDINAL_POSITION",
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=DATABASE()",
+        "SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE()",
+        "SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=DATABASE()"])]
+    columns = {}
+    for line in listing[1]:
+        table, column, data_type = line.split("\t")
+        # HEX of a float would be that of its six digits.
+        value = f"CAST({quoted(column)} AS DOUBLE)" if data_type == "float" else quoted(column)
+        columns.setdefault(table, []).append(f"COALESCE(HEX(CAST({value} AS BINARY)),'-')")
+    wanted = {"database": "SELECT @@character_set_database, @@collation_database",
+              "trigger order": "SELECT EVENT_OBJECT_TABLE, EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER, TRIGGER_NAME FROM "
+                               "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE() ORDER BY 1,2,3,4"}
+    for line in listing[0]:
         name, kind = line.split("\t")
         word = {"VIEW": "VIEW", "SEQUENCE": "SEQUENCE"}.get(kind, "TABLE")
-        # Defaults that draw from a sequence name their database.
-        text = rows_of(server, database, f"SHOW CREATE {word} {quoted(name)}")
-        found[f"{kind} {name}"] = text.replace(quoted(database).encode() + b".", b"`?`.")
-        if kind == "VIEW":
-            continue
-        columns = server.sql("SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=DATABASE() AND "
-                             f"TABLE_NAME='{name}' ORDER BY ORDINAL_POSITION".replace("\\", "\\\\"), database).splitlines()
-        parts = []
-        for column in columns:
-            column, data_type = column.split("\t")
-            # HEX of a float would be that of its six digits.
-            value = f"CAST({quoted(column)} AS DOUBLE)" if data_type == "float" else quoted(column)
-            parts.append(f"COALESCE(HEX(CAST({value} AS BINARY)),'-')")
-        if kind == "SYSTEM VERSIONED" and name == "versioned":
-            parts += ["row_start", "row_end"]
-        history = " FOR SYSTEM_TIME ALL" if kind == "SYSTEM VERSIONED" else ""
+        wanted[f"{word} {name}"] = f"SHOW CREATE {word} {quoted(name)}"
         if kind == "SEQUENCE":
-            found[f"rows {name}"] = server.sql(f"SELECT next_not_cached_value, cycle_count FROM {quoted(name)}", database)
-        else:
-            rows = rows_of(server, database, f"SELECT CONCAT_WS(',',{','.join(parts)}) FROM {quoted(name)}{history}")
-            found[f"rows {name}"] = sorted(rows.splitlines())
-    for kind, sql in (("", "SELECT CONCAT(ROUTINE_TYPE,' ',ROUTINE_NAME) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=DATABASE()"),
-                      ("TRIGGER ", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE()"),
-                      ("EVENT ", "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=DATABASE()")):
-        for line in server.sql(sql, database).splitlines():
-            word = kind + line
-            verb, _, name = word.partition(" ")
-            if word.startswith("PACKAGE BODY "):
-                verb, name = "PACKAGE BODY", word[len("PACKAGE BODY "):]
-            text = rows_of(server, database, f"SHOW CREATE {verb} {quoted(name)}")
-            # MySQL and MariaDB show when a trigger was made; that is the one thing which may differ.
-            found[word] = re.sub(rb"\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d\n$", b"\n", text)
-    found["trigger order"] = server.sql("SELECT EVENT_OBJECT_TABLE, EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER, TRIGGER_NAME FROM "
-                                        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE() ORDER BY 1,2,3,4", database)
+            wanted[f"rows {name}"] = f"SELECT next_not_cached_value, cycle_count FROM {quoted(name)}"
+        elif kind != "VIEW":
+            hidden = ["row_start", "row_end"] if name == "versioned" else []
+            history = " FOR SYSTEM_TIME ALL" if kind == "SYSTEM VERSIONED" else ""
+            wanted[f"rows {name}"] = f"SELECT CONCAT_WS(',',{','.join(columns[name] + hidden)}) FROM {quoted(name)}{history}"
+    for line in listing[2] + listing[3] + listing[4]:
+        kind, name = line.split("\t")
+        wanted[f"{kind} {name}"] = f"SHOW CREATE {kind} {quoted(name)}"
+    found = {}
+    for name, answer in zip(wanted, answers(server, database, wanted.values())):
+        if name.startswith("rows "):
+            found[name] = sorted(answer.splitlines())
+            continue
+        # A trigger shows when it was made; that is the one thing which may differ. Defaults that draw from a sequence name
+        # their database.
+        answer = re.sub(rb"\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d\n$", b"\n", answer)
+        found[name] = answer.replace(quoted(database).encode() + b".", b"`?`.")
     return found
 
 

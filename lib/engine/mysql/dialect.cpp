@@ -30,8 +30,12 @@ void MySqlDialect::value(const Field& field, std::string& out) const {
       out += "NULL";
       return;
     case Field::Type::integer:
+      out += field.value;
+      return;
     case Field::Type::real:
       out += field.value;
+      // Without an exponent it would be a decimal, and those have no negative zero.
+      if (field.value.find('e') == std::string::npos) out += "e0";
       return;
     case Field::Type::text:
     case Field::Type::json:
