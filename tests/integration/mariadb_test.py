@@ -4,10 +4,7 @@ Servers: MariaDB 10.11 of Debian and MariaDB 11.4 of the Maven artifact always, 
 """
 import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -183,6 +180,173 @@ class FidelityNewer(Fidelity):
 class FidelityMySql(Fidelity):
     kind = "mysql-8"
     vendor = "mysql"
+
+
+class Behaviour(WithServer):
+    """Consistency, refusals, cancelling and what is left behind."""
+
+    options = ("--innodb-lock-wait-timeout=2", "--max-allowed-packet=16M")
+
+    def make(self, name, script):
+        self.server.sql(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        self.server.sql(script, name)
+        if f"\n{name} " not in "\n" + self.daemon.ok("database", "list").out:
+            add(self.daemon, name, self.server, name)
+
+    def running(self, *arguments):
+        """Starts a run and returns its id."""
+        return self.daemon.json(*arguments)["run"]["id"]
+
+    def wait_until(self, what, holds):
+        deadline = time.monotonic() + 60
+        while not holds():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.02)
+
+    def test_writers_during_the_backup(self):
+        """Money moves between accounts of three tables all the time; in every artifact the sum is right."""
+        self.make("bank", """
+            CREATE TABLE a (id INT PRIMARY KEY, money INT NOT NULL, filler CHAR(200) DEFAULT 'x');
+            CREATE TABLE b LIKE a; CREATE TABLE c LIKE a;
+            INSERT INTO a SELECT seq, 100, REPEAT('f', 200) FROM seq_1_to_5000;
+            INSERT INTO b SELECT * FROM a; INSERT INTO c SELECT * FROM a;""")
+        stop, moved = threading.Event(), []
+
+        def move(number):
+            done = 0
+            while not stop.is_set():
+                done += 1
+                self.server.sql("".join(
+                    f"START TRANSACTION; UPDATE a SET money=money-{n} WHERE id={number * 1000 + n}; "
+                    f"UPDATE b SET money=money+{n} WHERE id={n + 1}; UPDATE c SET money=money-1 WHERE id={n + 1}; "
+                    f"UPDATE a SET money=money+1 WHERE id={n + 7}; COMMIT;" for n in range(1, 40)), "bank")
+            moved.append(done)
+
+        writers = [threading.Thread(target=move, args=(number,)) for number in range(3)]
+        for writer in writers:
+            writer.start()
+        try:
+            artifacts = [self.daemon.backup("bank") for _ in range(3)]
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
+        self.assertEqual(3, len([count for count in moved if count > 0]))
+        add(self.daemon, "bank_copy", self.server, "bank_copy")
+        for artifact in artifacts:
+            result = restored(self.daemon, "bank_copy", artifact, "--mode", "replace", "--yes")
+            self.assertEqual(0, result.code, result)
+            total = self.server.sql("SELECT (SELECT SUM(money) FROM a)+(SELECT SUM(money) FROM b)+(SELECT SUM(money) FROM c)", "bank_copy")
+            self.assertEqual("1500000", total.strip())
+        shown = self.daemon.json("artifact", "show", artifacts[0])
+        consistency = shown.get("artifact", shown)["consistency"]
+        self.assertEqual("snapshot", consistency["kind"])
+        self.assertRegex(consistency["position"], r"binlog\.\d+:\d+ gtid 0-1-\d+")
+
+    def test_a_big_table_in_ranges(self):
+        self.make("big", """
+            CREATE TABLE t (id BIGINT PRIMARY KEY, a INT, filler VARCHAR(250), KEY by_a (a), CONSTRAINT own FOREIGN KEY (id) REFERENCES t (id));
+            INSERT INTO t SELECT seq * 7 - 1000000, seq, CONCAT(MD5(seq), REPEAT(MD5(seq * 3), 6)) FROM seq_1_to_300000; ANALYZE TABLE t;""")
+        artifact = self.daemon.backup("big")
+        shown = self.daemon.json("artifact", "show", artifact)
+        streams = [stream for stream in shown.get("artifact", shown)["streams"] if stream["name"].startswith("data/big.t#")]
+        self.assertGreater(len(streams), 1)
+        self.assertEqual(300000, sum(stream["rows"] for stream in streams))
+        add(self.daemon, "big_copy", self.server, "big_copy")
+        result = restored(self.daemon, "big_copy", artifact)
+        self.assertEqual(0, result.code, result)
+        self.assertEqual(self.server.sql("SHOW CREATE TABLE t; CHECKSUM TABLE t", "big").replace("big.t", "t"),
+                         self.server.sql("SHOW CREATE TABLE t; CHECKSUM TABLE t", "big_copy").replace("big_copy.t", "t"))
+        self.server.sql("UPDATE t SET a = a + 1 WHERE id BETWEEN 500000 AND 514000", "big")
+        again = self.daemon.json("artifact", "show", self.daemon.backup("big"))
+        statistics = again.get("artifact", again)["statistics"]
+        self.assertLess(statistics["added_bytes"], statistics["source_bytes"] * 0.05)
+
+    def test_chosen_tables_append_and_refusals(self):
+        self.make("mixed", """CREATE TABLE one (id INT PRIMARY KEY); CREATE TABLE two (id INT PRIMARY KEY); INSERT INTO one VALUES (1), (2);
+            INSERT INTO two VALUES (1);""")
+        artifact = self.daemon.backup("mixed")
+        add(self.daemon, "target", self.server, "target")
+        result = restored(self.daemon, "target", artifact, "--include", "one")
+        self.assertEqual(0, result.code, result)
+        self.assertEqual("one\n", self.server.sql("SHOW TABLES", "target"))
+        result = restored(self.daemon, "target", artifact, "--include", "one", "--mode", "append")
+        self.assertEqual(6, result.code, result)
+        self.assertEqual("2\n", self.server.sql("SELECT COUNT(*) FROM one", "target"))
+        self.server.sql("DELETE FROM one; INSERT INTO one VALUES (7)", "target")
+        result = restored(self.daemon, "target", artifact, "--include", "one", "--mode", "append")
+        self.assertEqual(0, result.code, result)
+        self.assertEqual("1\n2\n7\n", self.server.sql("SELECT id FROM one ORDER BY id", "target"))
+        result = self.daemon.ctl("backup", "mixed", "--include", "onne", "--wait")
+        self.assertEqual(2, result.code, result)
+        self.assertIn('did you mean "one"', result.err)
+
+    def test_wrong_password_and_missing_privileges(self):
+        self.make("guarded", "CREATE TABLE t (a INT) ENGINE=MyISAM; CREATE VIEW v AS SELECT 1")
+        add(self.daemon, "wrong", self.server, "guarded", password="no")
+        result = self.daemon.ctl("backup", "wrong", "--wait")
+        self.assertNotEqual(0, result.code)
+        self.assertIn("Access denied", result.err)
+        self.assertIn("set-password", result.err)
+        self.server.sql("CREATE OR REPLACE USER reader@'127.0.0.1' IDENTIFIED BY 'p'; GRANT SELECT ON guarded.* TO reader@'127.0.0.1'")
+        add(self.daemon, "reader", self.server, "guarded", user="reader", password="p")
+        result = self.daemon.ctl("database", "test", "reader")
+        for missing in ("views would be missing", "triggers would be missing", "events would be missing", "GRANT SHOW VIEW ON"):
+            self.assertIn(missing, result.out + result.err)
+        result = self.daemon.ctl("backup", "reader", "--wait")
+        self.assertNotEqual(0, result.code)
+        self.assertIn("may not lock", result.err)
+        self.server.sql("GRANT LOCK TABLES, SHOW VIEW, TRIGGER, EVENT ON guarded.* TO reader@'127.0.0.1'")
+        shown = self.daemon.json("artifact", "show", self.daemon.backup("reader"))
+        self.assertEqual("snapshot", shown.get("artifact", shown)["consistency"]["kind"])
+
+    def test_cancel_ends_the_statement(self):
+        self.make("slow", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_1000")
+        done = self.daemon.ctl("-o", "json", "backup", "slow", "--where", "t=SLEEP(1) = 0")
+        self.assertEqual(0, done.code, done)
+        run = done.json.get("run", done.json)
+        run = run["id"] if isinstance(run, dict) else run
+        sleeping = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+        self.wait_until("the server reads slowly", lambda: self.server.sql(sleeping).strip() != "0")
+        began = time.monotonic()
+        self.daemon.ok("run", "cancel", run)
+        self.daemon.ctl("run", "wait", run)
+        self.assertLess(time.monotonic() - began, 5)
+        shown = self.daemon.json("run", "show", run)
+        self.assertEqual("cancelled", shown.get("run", shown)["state"])
+        self.wait_until("the statement is gone", lambda: self.server.sql(sleeping).strip() == "0")
+
+    def test_leftovers_of_a_crashed_drill(self):
+        self.make("drilled", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+        self.server.sql("CREATE DATABASE dbbackup_drill_dead; CREATE TABLE dbbackup_drill_dead.x (a INT)")
+        artifact = self.daemon.backup("drilled")
+        self.daemon.ok("artifact", "drill", artifact, "--wait")
+        self.assertNotIn("dbbackup_drill", self.server.sql("SHOW DATABASES"))
+
+    def test_a_failed_restore_leaves_nothing(self):
+        """A warning of the server fails it: the row does not fit into what the definition says here."""
+        self.make("source", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10)) ENGINE=MyISAM; INSERT INTO t VALUES (1, 'x')")
+        self.server.sql("CREATE FUNCTION needs() RETURNS INT DETERMINISTIC RETURN 1", "source")
+        artifact = self.daemon.backup("source")
+        self.server.sql("CREATE OR REPLACE USER weak@'127.0.0.1' IDENTIFIED BY 'p'; "
+                        "GRANT SELECT, INSERT, CREATE, DROP, ALTER, INDEX, EVENT, TRIGGER ON weakly.* TO weak@'127.0.0.1'")
+        add(self.daemon, "weakly", self.server, "weakly", user="weak", password="p")
+        result = restored(self.daemon, "weakly", artifact)
+        self.assertNotEqual(0, result.code)
+        self.assertIn("function needs", result.err)
+        self.assertNotIn("weakly", self.server.sql("SHOW DATABASES"))
+
+    def test_a_lost_server_is_worth_a_retry(self):
+        self.make("lost", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_1000")
+        done = self.daemon.ctl("-o", "json", "backup", "lost", "--where", "t=SLEEP(1) = 0")
+        run = done.json.get("run", done.json)
+        run = run["id"] if isinstance(run, dict) else run
+        sleeping = "SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+        self.wait_until("the server reads slowly", lambda: self.server.sql(sleeping).strip() != "")
+        self.server.sql(f"KILL {self.server.sql(sleeping).split()[0]}")
+        self.daemon.ctl("run", "wait", run)
+        shown = self.daemon.json("run", "show", run)
+        self.assertEqual("unavailable", shown.get("run", shown)["error"]["code"])
 
 
 if __name__ == "__main__":
