@@ -193,9 +193,10 @@ class Behaviour(WithServer):
         if f"\n{name} " not in "\n" + self.daemon.ok("database", "list").out:
             add(self.daemon, name, self.server, name)
 
-    def running(self, *arguments):
-        """Starts a run and returns its id."""
-        return self.daemon.json(*arguments)["run"]["id"]
+    def start_slowly(self, database):
+        """Starts a backup in which every row takes a second; returns the run's id."""
+        self.daemon.ok("job", "add", f"{database}_job", "--database", database, "--where", "t=SLEEP(1) = 0", "--retries", "0")
+        return self.daemon.ok("-o", "name", "job", "run", f"{database}_job").out.strip()
 
     def wait_until(self, what, holds):
         deadline = time.monotonic() + 60
@@ -245,8 +246,8 @@ class Behaviour(WithServer):
 
     def test_a_big_table_in_ranges(self):
         self.make("big", """
-            CREATE TABLE t (id BIGINT PRIMARY KEY, a INT, filler VARCHAR(250), KEY by_a (a), CONSTRAINT own FOREIGN KEY (id) REFERENCES t (id));
-            INSERT INTO t SELECT seq * 7 - 1000000, seq, CONCAT(MD5(seq), REPEAT(MD5(seq * 3), 6)) FROM seq_1_to_300000; ANALYZE TABLE t;""")
+            CREATE TABLE t (id BIGINT PRIMARY KEY, a INT, filler VARCHAR(250), parent BIGINT, KEY by_a (a), CONSTRAINT own FOREIGN KEY (parent) REFERENCES t (id));
+            INSERT INTO t SELECT CAST(seq AS SIGNED) * 7 - 1000000, seq, CONCAT(MD5(seq), REPEAT(MD5(seq * 3), 6)), NULL FROM seq_1_to_300000; ANALYZE TABLE t;""")
         artifact = self.daemon.backup("big")
         shown = self.daemon.json("artifact", "show", artifact)
         streams = [stream for stream in shown.get("artifact", shown)["streams"] if stream["name"].startswith("data/big.t#")]
@@ -302,10 +303,7 @@ class Behaviour(WithServer):
 
     def test_cancel_ends_the_statement(self):
         self.make("slow", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_1000")
-        done = self.daemon.ctl("-o", "json", "backup", "slow", "--where", "t=SLEEP(1) = 0")
-        self.assertEqual(0, done.code, done)
-        run = done.json.get("run", done.json)
-        run = run["id"] if isinstance(run, dict) else run
+        run = self.start_slowly("slow")
         sleeping = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
         self.wait_until("the server reads slowly", lambda: self.server.sql(sleeping).strip() != "0")
         began = time.monotonic()
@@ -338,9 +336,7 @@ class Behaviour(WithServer):
 
     def test_a_lost_server_is_worth_a_retry(self):
         self.make("lost", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_1000")
-        done = self.daemon.ctl("-o", "json", "backup", "lost", "--where", "t=SLEEP(1) = 0")
-        run = done.json.get("run", done.json)
-        run = run["id"] if isinstance(run, dict) else run
+        run = self.start_slowly("lost")
         sleeping = "SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
         self.wait_until("the server reads slowly", lambda: self.server.sql(sleeping).strip() != "")
         self.server.sql(f"KILL {self.server.sql(sleeping).split()[0]}")
