@@ -64,9 +64,9 @@ repository::RowHash write_rows(Connection& connection, const std::string& name,
   const auto stream = writer.open(name, StreamKind::lines, {.columns = columns});
   read_rows(
       connection, sql,
-      [&](std::string_view piece, bool ends) {
-        stream->write(util::as_bytes(piece));
-        if (ends) stream->end_row();
+      [&](std::string_view line) {
+        stream->write(util::as_bytes(line));
+        stream->end_row();
       },
       task);
   const repository::StreamInfo info = stream->close();

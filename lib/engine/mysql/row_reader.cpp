@@ -184,16 +184,6 @@ class Reader {
   }
 
   std::size_t size() const { return columns_.size(); }
-  bool is_null(std::size_t i) const { return columns_[i].null != 0; }
-
-  std::string text(std::size_t i) {
-    std::string out;
-    with_bytes(i, [&](std::string_view bytes) { out = bytes; });
-    return out;
-  }
-  std::uint64_t number(std::size_t i) const {
-    return static_cast<std::uint64_t>(columns_[i].integer);
-  }
 
   void append(std::size_t i, std::string& line) {
     const Column& column = columns_[i];
@@ -292,54 +282,6 @@ class Reader {
   // one, it forgets where the row's values are.
   bool grown_ = false;
 };
-
-// A row with values that did not come with it.
-class LargeRow {
- public:
-  LargeRow(Reader& reader, const LargeValues& large) : reader_(reader), large_(large) {}
-
-  bool here() const {
-    for (std::size_t i = 0; i < large_.positions.size(); ++i) {
-      if (!reader_.is_null(large_.columns + i)) return true;
-    }
-    return false;
-  }
-
-  void write(const LineSink& sink) {
-    std::vector<std::string> key;
-    for (std::size_t i = 0; i < large_.key_columns; ++i) {
-      key.push_back(reader_.text(large_.columns + large_.positions.size() + i));
-    }
-    std::string text;
-    for (std::size_t i = 0; i < large_.columns; ++i) {
-      if (i > 0) text += '\t';
-      const std::optional<std::uint64_t> length = length_of(i);
-      if (!length) {
-        reader_.append(i, text);
-        continue;
-      }
-      large_.fetch(i, key, *length, [&](std::string_view slice) {
-        append_row_field(slice, text);
-        sink(text, false);
-        text.clear();
-      });
-    }
-    text += '\n';
-    sink(text, true);
-  }
-
- private:
-  std::optional<std::uint64_t> length_of(std::size_t column) const {
-    for (std::size_t i = 0; i < large_.positions.size(); ++i) {
-      if (large_.positions[i] != column || reader_.is_null(large_.columns + i)) continue;
-      return reader_.number(large_.columns + i);
-    }
-    return std::nullopt;
-  }
-
-  Reader& reader_;
-  const LargeValues& large_;
-};
 }  // namespace
 
 void append_real(double value, std::string& out) {
@@ -363,9 +305,8 @@ void append_float(float value, std::string& out) {
 }
 
 void read_rows(Connection& connection, const std::string& sql, const LineSink& sink,
-               util::Task& task, const LargeValues* large) {
+               util::Task& task) {
   Reader reader(connection, sql);
-  const std::size_t columns = large != nullptr ? large->columns : reader.size();
   std::string line;
   std::uint64_t rows = 0;
   while (reader.next()) {
@@ -373,20 +314,13 @@ void read_rows(Connection& connection, const std::string& sql, const LineSink& s
       task.progress().rows += kRowsBetweenChecks;
       task.check();
     }
-    if (large != nullptr) {
-      LargeRow row(reader, *large);
-      if (row.here()) {
-        row.write(sink);
-        continue;
-      }
-    }
     line.clear();
-    for (std::size_t i = 0; i < columns; ++i) {
+    for (std::size_t i = 0; i < reader.size(); ++i) {
       if (i > 0) line += '\t';
       reader.append(i, line);
     }
     line += '\n';
-    sink(line, true);
+    sink(line);
   }
   task.progress().rows += rows % kRowsBetweenChecks;
 }

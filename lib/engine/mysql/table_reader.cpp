@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/mysql/row_reader.hpp"
-#include "repository/row_hasher.hpp"
 #include "util/text.hpp"
 
 namespace dbbackup::engine::mysql {
@@ -91,16 +90,11 @@ std::string escaped(const std::string& name) {
 
 repository::RowHash hash_rows(Connection& connection, const std::string& sql, util::Task& task) {
   repository::RowHash hash;
-  repository::RowHasher pieces;
-  bool whole = true;
   read_rows(
       connection, sql,
-      [&](std::string_view piece, bool ends) {
-        const std::string_view row = ends ? piece.substr(0, piece.size() - 1) : piece;
-        if (whole && ends) return hash.add(util::as_bytes(row));
-        pieces.update(util::as_bytes(row));
-        if (ends) pieces.finish(hash);
-        whole = ends;
+      [&](std::string_view line) {
+        line.remove_suffix(1);
+        hash.add(util::as_bytes(line));
       },
       task);
   return hash;
