@@ -281,7 +281,7 @@ void World::live() {
     if (next_event_ <= clock_.steady_now()) something_happens();
     if (clock_.now() >= next_day) {
       next_day = clock_.now() + hours(24);
-      catalog_.trim_history(hours(24) * 30, hours(24) * 30);
+      catalog_.trim_history({.keep_runs = hours(24 * 30), .keep_logs = hours(24 * 30)}, {});
       invariants_.once_a_day(clock_.now());
     }
   }
