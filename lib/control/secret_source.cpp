@@ -51,7 +51,8 @@ SecretSource parse_secret_source(std::string_view text, std::string_view name) {
     }
   }
   throw Error(ErrorCode::usage,
-              cat("the value of option ", name, " is a secret, and the command line is visible to "
+              cat("the value of option ", name,
+                  " is a secret, and the command line is visible to "
                   "everybody"),
               cat("write ", name, "=@FILE, ", name, "=env:VARIABLE, ", name,
                   "=credential:NAME, or ", name, "=- for a line of standard input"));

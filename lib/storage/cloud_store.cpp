@@ -95,8 +95,10 @@ util::Bytes CloudStore::get(const std::string& key, std::optional<Range> range,
           ? absent_object(key, describe())
           : error;
     }
-    if (range && response.body.size() != range->length) {
-      if (response.status == 206) throw short_object(key, describe(), response.body.size());
+    if (range && response.body.size() < range->length) {
+      throw short_object(key, describe(), range->offset + response.body.size());
+    }
+    if (range && response.body.size() > range->length) {
       throw Error(ErrorCode::unsupported, cat(what, ": the server does not serve ranges"));
     }
     if (!range && !service_->is_intact(response)) {

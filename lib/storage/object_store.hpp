@@ -73,6 +73,10 @@ class ObjectStore {
   // before that many days have passed from now. Nothing elsewhere. A locked object is refused
   // (`refused`) by remove().
   virtual bool locks() const { return false; }
+  virtual std::optional<util::TimePoint> locked_until(const std::string& /*key*/,
+                                                      std::stop_token /*stop*/ = {}) {
+    return std::nullopt;
+  }
   virtual void lock(const std::string& /*key*/, std::stop_token /*stop*/ = {}) {}
   // For messages: "file:///var/lib/dbbackup/repository". No secrets.
   virtual std::string describe() const = 0;

@@ -31,7 +31,9 @@ class OptionReader {
                                     const std::vector<std::string>& choices);
   // http:// or https:// and a host, without a path; the trailing slash is dropped.
   std::optional<std::string> endpoint();
-  // upload_limit and download_limit (bytes a second), ca_file: what every remote store knows.
+  // upload_limit and download_limit, in bytes a second; null without.
+  std::shared_ptr<http::RateLimit> limit(const std::string& name);
+  // Both, and ca_file: what every remote store knows.
   http::ClientOptions client();
 
   // To be called when everything known was asked for.
@@ -40,7 +42,6 @@ class OptionReader {
  private:
   [[noreturn]] void refuse(const std::string& name, std::string_view problem,
                            const std::string& hint = {}) const;
-  std::shared_ptr<http::RateLimit> limit(const std::string& name);
 
   const StoreOptions& options_;
   const std::string kind_;

@@ -391,18 +391,21 @@ class LockingStore final : public ObjectStore {
         [&] { return service_.retain(name_of(key), document); }, stop);
   }
 
+  std::optional<util::TimePoint> locked_until(const std::string& key,
+                                              std::stop_token stop) override {
+    const http::Response head = newest(key, stop);
+    return head.status == 404 ? std::nullopt : lock_of(head);
+  }
+
   void remove(const std::string& key, std::stop_token stop) override {
     check_key(key);
     check_stop(stop, key);
-    const std::string what = cat("cannot remove ", key, " from ", describe());
     // One version after the other, until the name is free.
     while (true) {
-      const http::Response head =
-          store_.send([&] { return service_.head(name_of(key)); }, stop).response;
+      const http::Response head = newest(key, stop);
       if (head.status == 404) return;
-      if (!head.ok()) throw store_.error_of(what, head);
-      const auto until = util::parse_time(head.header("x-amz-object-lock-retain-until-date"));
-      if (until && *until > service_.now()) {
+      const std::string what = cat("cannot remove ", key, " from ", describe());
+      if (const auto until = lock_of(head)) {
         throw Error(ErrorCode::refused,
                     cat(what, ": it is locked until ", util::format_rfc3339(*until)),
                     "it can be removed when its lock has ended");
@@ -420,6 +423,17 @@ class LockingStore final : public ObjectStore {
   }
 
  private:
+  http::Response newest(const std::string& key, const std::stop_token& stop) {
+    http::Response head = store_.send([&] { return service_.head(name_of(key)); }, stop).response;
+    if (head.ok() || head.status == 404) return head;
+    throw store_.error_of(cat("cannot look at ", key, " in ", describe()), head);
+  }
+
+  std::optional<util::TimePoint> lock_of(const http::Response& head) const {
+    const auto until = util::parse_time(head.header("x-amz-object-lock-retain-until-date"));
+    return until && *until > service_.now() ? until : std::nullopt;
+  }
+
   std::string name_of(const std::string& key) const { return service_.prefix() + key; }
 
   S3Service& service_;  // owned by store_

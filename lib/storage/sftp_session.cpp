@@ -303,6 +303,7 @@ void SftpSession::read_bytes(std::span<std::uint8_t> bytes) {
 
 std::uint32_t SftpSession::send(std::uint8_t type, const Bytes& body) {
   const std::uint32_t id = next_id_++;
+  ++unanswered_;
   Bytes packet = Writer().u32(static_cast<std::uint32_t>(body.size() + 5));
   packet.push_back(type);
   const Bytes number = Writer().u32(id);
@@ -325,10 +326,11 @@ SftpSession::Packet SftpSession::receive_any(std::uint32_t* id) {
 }
 
 SftpSession::Packet SftpSession::receive(std::uint32_t id) {
-  if (const auto early = early_.extract(id)) return std::move(early.mapped());
+  if (auto early = early_.extract(id)) return std::move(early.mapped());
   while (true) {
     std::uint32_t got = 0;
     Packet packet = receive_any(&got);
+    --unanswered_;
     if (got == id) return packet;
     early_[got] = std::move(packet);
   }

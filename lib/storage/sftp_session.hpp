@@ -52,6 +52,8 @@ class SftpSession {
 
   // For the calls that follow.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+  // Whether every request has been answered: after a failure in between the session is of no use.
+  bool is_settled() const { return unanswered_ == 0; }
   // "posix-rename@openssh.com" and the like.
   bool has_extension(const std::string& name) const { return extensions_.contains(name); }
 
@@ -110,6 +112,7 @@ class SftpSession {
   util::UniqueFd messages_;  // ssh's stderr
   int process_ = -1;
   std::uint32_t next_id_ = 1;
+  std::size_t unanswered_ = 0;
   std::map<std::string, std::string> extensions_;
   std::map<std::uint32_t, Packet> early_;  // answers to requests that nobody waits for yet
 };

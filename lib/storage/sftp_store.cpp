@@ -16,6 +16,7 @@
 #include "storage/rules.hpp"
 #include "storage/sftp_session.hpp"
 #include "storage/url.hpp"
+#include "storage/wrappers.hpp"
 #include "util/text.hpp"
 
 namespace dbbackup::storage {
@@ -31,12 +32,11 @@ constexpr std::chrono::hours kStaleAfter{24};
 
 class SftpStore final : public ObjectStore {
  public:
-  SftpStore(std::string name, std::string root, SftpSettings settings, http::ClientOptions client)
+  SftpStore(std::string name, std::string root, SftpSettings settings)
       : name_(std::move(name)),
         root_(std::move(root)),
         temporary_(root_ + "/.tmp"),
-        settings_(std::move(settings)),
-        client_(std::move(client)) {}
+        settings_(std::move(settings)) {}
 
   void prepare(StoreMode mode) {
     with_session({}, [&](SftpSession& session) {
@@ -57,7 +57,6 @@ class SftpStore final : public ObjectStore {
 
   void put(const std::string& key, util::ByteView content, std::stop_token stop) override {
     check_key(key);
-    throttle(client_.upload_limit, content.size(), stop);
     with_session(stop, [&](SftpSession& session) {
       const std::string file = write_temporary(session, key, content);
       make_folder_of(session, key);
@@ -68,19 +67,13 @@ class SftpStore final : public ObjectStore {
   bool put_new(const std::string& key, util::ByteView content, std::stop_token stop) override {
     check_key(key);
     if (stat(key, stop)) return false;
-    throttle(client_.upload_limit, content.size(), stop);
     bool created = false;
-    const unsigned attempts = with_session(stop, [&](SftpSession& session) {
+    with_session(stop, [&](SftpSession& session) {
       const std::string file = write_temporary(session, key, content);
       make_folder_of(session, key);
       created = session.link(file, path_of(key));
       session.remove(file);
     });
-    // An attempt that broke may have created it.
-    if (!created && attempts > 1) {
-      const util::Bytes there = get(key, std::nullopt, stop);
-      created = std::equal(there.begin(), there.end(), content.begin(), content.end());
-    }
     return created;
   }
 
@@ -99,7 +92,6 @@ class SftpStore final : public ObjectStore {
       if (!read) throw absent_object(key, describe());
       content = std::move(*read);
     });
-    throttle(client_.download_limit, content.size(), stop);
     return content;
   }
 
@@ -119,10 +111,8 @@ class SftpStore final : public ObjectStore {
   void list(const std::string& prefix, const std::function<void(const ObjectInfo&)>& each,
             std::stop_token stop) override {
     check_prefix(prefix);
-    // `each` may use the store, and must not be called twice for what a broken attempt had found.
-    std::vector<ObjectInfo> found;
+    std::vector<ObjectInfo> found;  // `each` may use the store
     with_session(stop, [&](SftpSession& session) {
-      found.clear();
       require_present(session);
       const std::size_t slash = prefix.rfind('/');
       walk(session, slash == std::string::npos ? "" : prefix.substr(0, slash + 1), prefix, found);
@@ -157,11 +147,6 @@ class SftpStore final : public ObjectStore {
  private:
   std::string path_of(const std::string& key) const { return cat(root_, "/", key); }
 
-  static void throttle(const std::shared_ptr<http::RateLimit>& limit, std::uint64_t bytes,
-                       const std::stop_token& stop) {
-    if (limit) limit->take(bytes, stop);
-  }
-
   std::unique_ptr<SftpSession> take() {
     {
       const std::scoped_lock lock(mutex_);
@@ -171,21 +156,29 @@ class SftpStore final : public ObjectStore {
         return session;
       }
     }
-    return std::make_unique<SftpSession>(settings_, client_.stall_timeout);
+    return std::make_unique<SftpSession>(settings_, http::ClientOptions{}.stall_timeout);
   }
 
-  // Runs `work` until the connection holds. A session that failed in any way is closed: its answers
-  // may be those of requests that nobody waits for any more.
-  unsigned with_session(const std::stop_token& stop,
-                        const std::function<void(SftpSession&)>& work) {
-    return http::repeat({}, stop, [&] {
-      check_stop(stop, "");
-      auto session = take();
-      session->set_stop(stop);
+  // A session that failed while requests were under way is closed: their answers would come in
+  // between others.
+  void with_session(const std::stop_token& stop, const std::function<void(SftpSession&)>& work) {
+    check_stop(stop, "");
+    auto session = take();
+    session->set_stop(stop);
+    try {
       work(*session);
-      const std::scoped_lock lock(mutex_);
-      if (idle_.size() < kMostIdle) idle_.push_back(std::move(session));
-    });
+    } catch (const Error&) {
+      give_back(std::move(session));
+      throw;
+    }
+    give_back(std::move(session));
+  }
+
+  void give_back(std::unique_ptr<SftpSession> session) {
+    if (!session->is_settled()) return;
+    session->set_stop({});
+    const std::scoped_lock lock(mutex_);
+    if (idle_.size() < kMostIdle) idle_.push_back(std::move(session));
   }
 
   // Errors: unavailable, when the store is not where it was.
@@ -263,7 +256,6 @@ class SftpStore final : public ObjectStore {
   const std::string root_;
   const std::string temporary_;
   const SftpSettings settings_;
-  const http::ClientOptions client_;
   bool marked_ = true;
   std::mutex mutex_;
   std::vector<std::unique_ptr<SftpSession>> idle_;
@@ -291,12 +283,7 @@ std::unique_ptr<ObjectStore> open_sftp_store(const std::string& text, const Stor
   }
   settings.private_key_file = reader.text("private_key_file").value_or("");
   settings.known_hosts_file = reader.text("known_hosts_file").value_or("");
-  http::ClientOptions client;
-  {
-    const http::ClientOptions given = reader.client();
-    client.upload_limit = given.upload_limit;
-    client.download_limit = given.download_limit;
-  }
+  const http::ClientOptions client = reader.client();
   reader.refuse_the_rest();
   for (const auto& [name, value] : {std::pair("private_key_file", settings.private_key_file),
                                     std::pair("known_hosts_file", settings.known_hosts_file)}) {
@@ -308,9 +295,10 @@ std::unique_ptr<ObjectStore> open_sftp_store(const std::string& text, const Stor
   }
   auto store = std::make_unique<SftpStore>(
       cat("sftp://", url.user, url.user.empty() ? "" : "@", url.host, url.path), root,
-      std::move(settings), std::move(client));
-  if (mode) store->prepare(*mode);
-  return store;
+      std::move(settings));
+  if (mode) http::repeat({}, {}, [&] { store->prepare(*mode); });
+  return make_throttled(make_retrying(std::move(store)), client.upload_limit,
+                        client.download_limit);
 }
 
 }  // namespace dbbackup::storage

@@ -4,6 +4,7 @@
 #include "storage/object_store.hpp"
 #include "storage/options.hpp"
 #include "storage/url.hpp"
+#include "storage/wrappers.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -65,8 +66,11 @@ std::unique_ptr<ObjectStore> make(const std::string& text, const StoreOptions& o
   }
   const std::string folder = folder_of(url);
   OptionReader reader(options, "file storage");
+  auto upload = reader.limit("upload_limit");
+  auto download = reader.limit("download_limit");
   reader.refuse_the_rest();
-  return mode ? open_local_store(folder, *mode) : nullptr;
+  if (!mode) return nullptr;
+  return make_throttled(open_local_store(folder, *mode), std::move(upload), std::move(download));
 }
 
 }  // namespace

@@ -158,6 +158,9 @@ class ObjectServer(Web):
             query = dict(urllib.parse.parse_qsl(url.query))
             owner = self.owner
             with owner.lock:
+                owner.requests += 1
+                if owner.requests == owner.revoke_at:
+                    owner.tokens.tokens.append("known to nobody")
                 if self.headers.get("authorization") != "Bearer " + (owner.tokens.tokens or ["none"])[-1]:
                     owner.refused_tokens += 1
                     return self.answer(401, {"error": {"message": "Invalid Credentials"}})
@@ -169,10 +172,10 @@ class ObjectServer(Web):
 
         def listing(self, query):
             names = sorted(name for name in self.owner.objects if name.startswith(query.get("prefix", "")))
-            start = int(query.get("pageToken", "0"))
-            page = {"items": [self.owner.metadata(name) for name in names[start:start + 10]]}
-            if start + 10 < len(names):
-                page["nextPageToken"] = str(start + 10)
+            names = [name for name in names if name > query.get("pageToken", "")]
+            page = {"items": [self.owner.metadata(name) for name in names[:10]]}
+            if len(names) > 10:
+                page["nextPageToken"] = names[9]
             self.answer(200, page)
 
         def object(self, name, query):
@@ -249,7 +252,7 @@ class ObjectServer(Web):
         self.lock = threading.RLock()
         self.objects = {}
         self.sessions = {}
-        self.breaks = self.partial = 0
+        self.breaks = self.partial = self.requests = self.revoke_at = 0
         self.refused_tokens = self.preconditions = self.asked_how_far = self.md5_refused = 0
 
     @staticmethod

@@ -42,7 +42,7 @@ std::unique_ptr<storage::ObjectStore> fresh_store() {
 
 TEST_CASE("a remote store keeps the contract", "[.remote]") { check_object_store(fresh_store); }
 
-TEST_CASE("a remote store proves itself and leaves nothing behind", "[.remote]") {
+TEST_CASE("a remote store proves itself and leaves nothing behind", "[.remote][.proof]") {
   const std::string url = fresh_url();
   const auto store = storage::open_store(url, options(), storage::StoreMode::create);
   storage::prove_store(*store, url.substr(0, url.find(':')));
