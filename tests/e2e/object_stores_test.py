@@ -174,7 +174,7 @@ class OnS3(Stores):
         self.backup()
         elsewhere = d.ctl("repository", "update", "far", "--url", self.url + "/elsewhere")
         self.assertNotEqual(elsewhere.code, 0)
-        self.assertIn("unknown option 'acces_key'", d.ctl("repository", "update", "far", "--option", "acces_key=x").err)
+        self.assertIn("unknown option 'regoin'", d.ctl("repository", "update", "far", "--option", "regoin=x").err)
 
     def test_credentials_file_is_read_again(self):
         path = self.daemon.path("aws")

@@ -249,7 +249,8 @@ class SeaweedFS(S3Server):
                                        "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}, file)
         self.launch([weed(), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.folder}", "-s3", f"-s3.port={self.port}",
                      f"-s3.config={config}", "-filer", f"-filer.port={filer}", f"-master.port={master}", f"-volume.port={volume}",
-                     "-s3.port.grpc=%d" % free_ports(1)[0], "-master.volumeSizeLimitMB=64", "-volume.max=100"])
+                     "-s3.port.grpc=%d" % free_ports(1)[0], "-s3.port.iceberg=0", "-s3.port.lance=0",
+                     "-master.volumeSizeLimitMB=64", "-volume.max=100"])
 
     def ready(self):
         if s3_request(self.port, "GET", "/")[0] != 200:
