@@ -97,6 +97,7 @@ class Client::Transfer {
     set(CURLOPT_LOW_SPEED_TIME,
         std::max(1L, static_cast<long>(options_.stall_timeout.count() / 1000)));
     if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
+    if (request_.fresh_connection) set(CURLOPT_FRESH_CONNECT, 1L);
     configure_body();
     configure_headers();
     set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);

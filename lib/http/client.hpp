@@ -48,6 +48,9 @@ struct Request {
   Headers headers = {};
   util::ByteView body = {};                         // outlives the call
   std::optional<BodySource> source = std::nullopt;  // instead of `body`
+  // Over a new connection. libcurl silently sends a request again when a connection from the pool
+  // turns out to be dead; one that must not be done twice unnoticed asks for this.
+  bool fresh_connection = false;
   // Takes the body of a 2xx response in pieces; without it the body is collected.
   std::function<void(util::ByteView)> sink = {};
 };

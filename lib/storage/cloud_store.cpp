@@ -59,7 +59,12 @@ bool CloudStore::put_new(const std::string& key, util::ByteView content, std::st
   check_stop(stop, key);
   const std::string name = name_of(key);
   const Upload upload{key, content, true, service_->hash_of(content)};
-  const http::Settled settled = send([&] { return service_->put(name, upload); }, stop);
+  const auto make = [&] {
+    http::Request request = service_->put(name, upload);
+    request.fresh_connection = true;  // so that every attempt is counted
+    return request;
+  };
+  const http::Settled settled = send(make, stop);
   if (settled.response.ok()) return true;
   if (service_->says_exists(settled.response)) {
     return settled.attempts > 1 && is_ours(key, content, stop);
