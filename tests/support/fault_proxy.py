@@ -108,7 +108,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.proxy.note(method=self.command, path=self.path, sent=size)
         if isinstance(fault, tuple) and fault[0] == "status":
             headers = [("Retry-After", str(fault[2]))] if fault[2] is not None else []
-            return self.send(fault[1], headers, b"<Error><Code>SlowDown</Code><Message>injected</Message></Error>")
+            code = "AccessDenied" if fault[1] == 403 else "SlowDown"
+            return self.send(fault[1], headers, f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode())
         if isinstance(fault, tuple):
             self.proxy.gate.wait(fault[1])
         if fault == Fault.TWICE:
