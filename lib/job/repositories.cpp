@@ -16,6 +16,12 @@ storage::StoreOptions store_options(const catalog::Options& plain, const catalog
   all.insert(all.end(), secret.begin(), secret.end());
   return all;
 }
+
+// Opening a folder has proved it already.
+void prove(storage::ObjectStore& store, const std::string& url) {
+  const std::string scheme = url.substr(0, url.find(':'));
+  if (scheme != "file") storage::prove_store(store, scheme);
+}
 }  // namespace
 
 Repositories::Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
@@ -71,7 +77,7 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   catalog_.require_new_repository(record.name);  // before anything is made that would be orphaned
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::create);
-  storage::prove_store(*store, record.url.substr(0, record.url.find(':')));
+  prove(*store, record.url);
   std::optional<std::string> recovery_key;
   if (repository::Repository::exists(*store)) {
     // Read first: only whoever holds a key may take it over, and one that this daemon has already
@@ -112,7 +118,7 @@ void Repositories::update(const catalog::Repository& record,
                           const catalog::Options& secret_options) {
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::existing);
-  storage::prove_store(*store, record.url.substr(0, record.url.find(':')));
+  prove(*store, record.url);
   repository::Settings reading = settings("");
   reading.index_file.clear();
   reading.writable = false;

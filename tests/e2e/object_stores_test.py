@@ -203,12 +203,20 @@ class OnS3(Stores):
                 proxy.clear()
         self.assertEqual(len(self.daemon.json("repository", "list")["repositories"]), 1)
 
+    def test_a_wrong_clock_is_diagnosed(self):
+        proxy, options = self.proxied()
+        skewed = Fault.status(403, name="RequestTimeTooSkewed", date="Sun, 06 Nov 1994 08:49:37 GMT")
+        proxy.inject("PUT", "probe", skewed, count=100)
+        refused = self.daemon.ctl("repository", "add", "far", self.url, *storage_options(self.daemon, options))
+        self.assertIn("ahead of the server's", refused.err)
+        self.assertIn("set the clock", refused.err)
+
     def test_a_backup_lives_through_faults(self):
         proxy, options = self.proxied()
         self.add(self.url, options)
         self.backup()
         faults = {"reset before": Fault.RESET_BEFORE, "reset during": Fault.RESET_DURING, "reset after": Fault.RESET_AFTER,
-                  "status 500": Fault.status(500), "slow down": Fault.status(503, 1), "twice": Fault.TWICE}
+                  "status 500": Fault.status(500), "slow down": Fault.status(503, 1), "twice": Fault.TWICE, "stall": Fault.stall(1)}
         for name, fault in faults.items():
             with self.subTest(fault=name):
                 self.make_noise(6)

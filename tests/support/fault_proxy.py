@@ -27,8 +27,12 @@ class Fault:
     OLD_LISTING = "old listing"        # the answer that this request had the first time
 
     @staticmethod
-    def status(code, retry_after=None):
-        return ("status", code, retry_after)
+    def status(code, retry_after=None, name=None, date=None):
+        """`name`: the error's code in the body."""
+        headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+        if date:
+            headers["Date"] = date
+        return ("status", code, name or ("AccessDenied" if code == 403 else "SlowDown"), headers)
 
     @staticmethod
     def stall(seconds):
@@ -107,9 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         self.proxy.note(method=self.command, path=self.path, sent=size)
         if isinstance(fault, tuple) and fault[0] == "status":
-            headers = [("Retry-After", str(fault[2]))] if fault[2] is not None else []
-            code = "AccessDenied" if fault[1] == 403 else "SlowDown"
-            return self.send(fault[1], headers, f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode())
+            body = f"<Error><Code>{fault[2]}</Code><Message>injected</Message></Error>".encode()
+            return self.send(fault[1], fault[3].items(), body)
         if isinstance(fault, tuple):
             self.proxy.gate.wait(fault[1])
         if fault == Fault.TWICE:
