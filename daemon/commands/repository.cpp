@@ -41,6 +41,16 @@ crypto::Secret recovery_key_given(const json::Object& params) {
                     "it begins with dbk1- and is checked against typing errors; compare it");
 }
 
+// Runs hold on to an open repository: what they write must not be orphaned.
+void require_unused(App& app, const std::string& repository) {
+  for (const catalog::Run& run : app.catalog().runs({.unfinished = true})) {
+    if (run.repository != repository) continue;
+    throw util::Error(util::ErrorCode::conflict,
+                      cat("run ", run.id, " is using repository ", repository),
+                      cat("wait for it (dbbackupctl run wait ", run.id, ") or cancel it"));
+  }
+}
+
 // The secret ones are stored apart from the others, encrypted.
 struct StoreOptions {
   catalog::Options plain;
@@ -62,6 +72,7 @@ void check_url(const std::string& url, const StoreOptions& options) {
 
 json::Value update(App& app, const json::Object& params) {
   catalog::Repository record = app.catalog().repository(text(params, "name"));
+  require_unused(app, record.name);
   if (const auto url = json::get_string(params, "url")) record.url = *url;
   const StoreOptions given = split(options(params));
   const StoreOptions now{merged(record.options, given.plain),
@@ -100,16 +111,6 @@ catalog::Run maintenance_run(catalog::RunKind kind, const std::string& repositor
   run.kind = kind;
   run.repository = repository;
   return run;
-}
-
-// Runs hold on to an open repository: what they write must not be orphaned.
-void require_unused(App& app, const std::string& repository) {
-  for (const catalog::Run& run : app.catalog().runs({.unfinished = true})) {
-    if (run.repository != repository) continue;
-    throw util::Error(util::ErrorCode::conflict,
-                      cat("run ", run.id, " is using repository ", repository),
-                      cat("wait for it (dbbackupctl run wait ", run.id, ") or cancel it"));
-  }
 }
 
 json::Value prune(App& app, const json::Object& params, std::stop_token stop) {

@@ -43,7 +43,7 @@ class Repositories {
                                  const crypto::Secret& passphrase, bool take_over = false,
                                  const crypto::Secret& recovery = {});
   // Gives a repository another address or other options, after proving that it is the same one
-  // there. Runs that hold it open go on with the old ones.
+  // there. Requires: no run holds it open.
   // Errors: verification_failed for another repository; those of opening.
   void update(const catalog::Repository& record, const catalog::Options& secret_options);
   // Makes this daemon the owner of a repository whose former owner is gone for good.
