@@ -274,6 +274,24 @@ class Collector {
     assign(parameter, value, target_of(parameter.name));
   }
 
+  // secret_key=@FILE: read later, when the rest of the line is known to be right. An empty value
+  // takes the option away and is no secret.
+  bool take_option_secret(const Parameter& parameter, const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (!parameter.holds_secrets || equals == std::string::npos || equals + 1 == text.size() ||
+        !control::is_secret_option(text.substr(0, equals))) {
+      return false;
+    }
+    const std::string option = text.substr(0, equals);
+    for (const auto& given : invocation_.option_secrets) {
+      if (given.option != option) continue;
+      throw Error(ErrorCode::usage, cat("option ", util::printable(option), " was given twice"));
+    }
+    invocation_.option_secrets.push_back(
+        {parameter.name, option, control::parse_secret_source(text.substr(equals + 1), option)});
+    return true;
+  }
+
   bool take_global(const std::string& name, const std::string& value) {
     if (name == "socket") {
       invocation_.socket = value;
@@ -321,6 +339,7 @@ class Collector {
     for (const auto* list : {&invocation_.verb->parameters, &invocation_.verb->own}) {
       for (const Parameter& parameter : *list) {
         if (parameter.positional || to_option_name(parameter.name) != name) continue;
+        if (take_option_secret(parameter, value)) return;
         assign(parameter, value, target_of(parameter.name));
         return;
       }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/secret_source.hpp"
 #include "ctl/verb.hpp"
 #include "util/json.hpp"
 
@@ -18,11 +19,8 @@ namespace dbbackup::ctl {
 
 enum class Format { table, json, jsonl, name };
 
-// Where a secret comes from, as in --password-file F: {"file", "F"}.
-struct SecretSource {
-  std::string kind;
-  std::string value;
-};
+// Where a secret comes from, as in --password-file F: {"file", "F"}; kind "prompt", too.
+using SecretSource = control::SecretSource;
 
 struct Invocation {
   std::optional<std::string> socket;
@@ -37,6 +35,13 @@ struct Invocation {
   util::json::Object params;       // for the daemon, without secrets
   util::json::Object own;          // --wait, --follow, --yes, ...
   std::map<std::string, SecretSource> secrets;  // by parameter
+  // Secret ones of a parameter that holds options: parameter, option, source.
+  struct OptionSecret {
+    std::string parameter;
+    std::string option;
+    SecretSource source;
+  };
+  std::vector<OptionSecret> option_secrets;
 
   bool flag(std::string_view name) const;  // one of the client's own
 };

@@ -37,6 +37,12 @@ void add_secrets(const Invocation& invocation, const Context& context, json::Obj
     params[parameter.name] = read_secret_from(source, parameter.name, context.terminal,
                                               context.environment, context.input);
   }
+  for (const auto& [parameter, option, source] : invocation.option_secrets) {
+    json::Value& options = params[parameter];
+    if (!options.is_object()) options = json::Object{};
+    options.get_object()[option] =
+        read_secret_from(source, option, context.terminal, context.environment, context.input);
+  }
 }
 
 [[noreturn]] void refuse(const std::string& what) {

@@ -19,6 +19,11 @@ void show_list(const json::Object& reply, const Context& context) {
   show_table(table, "no repositories; add one: dbbackupctl repository add NAME URL", context);
 }
 
+std::string secrets_text(const json::Object& repository) {
+  const std::vector<std::string> names = json::get_strings(repository, "secret_options");
+  return names.empty() ? "none" : cat(util::join(names, ", "), " (stored, encrypted)");
+}
+
 void show_one(const json::Object& reply, const Context& context) {
   const json::Object& repository = item(reply, "repository");
   context.out.fields({{"Name", text_of(repository, "name")},
@@ -26,6 +31,7 @@ void show_one(const json::Object& reply, const Context& context) {
                       {"URL", text_of(repository, "url")},
                       {"State", state_cell(text_of(repository, "state"))},
                       {"Options", pairs_text(repository, "options")},
+                      {"Secrets", secrets_text(repository)},
                       {"Created", time_of(repository, "created_at", context.clock.now())}});
 }
 
@@ -39,6 +45,10 @@ void show_added(const json::Object& reply, const Context& context) {
         "lost, and it is not shown again unless asked for (repository key export)");
   }
   context.out.note(cat("next: dbbackupctl job add NAME --database DATABASE --repository ", name));
+}
+
+void show_updated(const json::Object& reply, const Context& context) {
+  context.out.line(cat("repository ", text_of(item(reply, "repository"), "name"), " updated"));
 }
 
 void show_removed(const json::Object& reply, const Context& context) {
@@ -101,6 +111,7 @@ constexpr View kViews[] = {
     {"repository.add", show_added},
     {"repository.list", show_list},
     {"repository.show", show_one},
+    {"repository.update", show_updated},
     {"repository.prune", show_prune_report},
     {"repository.remove", show_removed},
     {"repository.key_export", show_recovery_key},

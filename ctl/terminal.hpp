@@ -11,9 +11,11 @@
 #include <string>
 #include <string_view>
 
+#include "control/secret_source.hpp"
+
 namespace dbbackup::ctl {
 
-using Environment = std::function<std::optional<std::string>(const char* name)>;
+using Environment = control::Environment;
 Environment process_environment();
 
 struct Terminal {

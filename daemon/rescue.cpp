@@ -8,10 +8,13 @@
 #include <boost/program_options/positional_options.hpp>
 #include <boost/program_options/variables_map.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
 #include "catalog/types.hpp"
+#include "control/command.hpp"
+#include "control/secret_source.hpp"
 #include "crypto/cipher.hpp"
 #include "daemon/state.hpp"
 #include "engine/engine.hpp"
@@ -37,6 +40,9 @@ po::options_description description() {
   add("artifact", po::value<std::string>()->default_value("latest"),
       "id, unique prefix of it, or latest (default)");
   add("repository", po::value<std::string>()->value_name("URL"), "where the repository is");
+  add("option", po::value<std::vector<std::string>>()->value_name("K=V"),
+      "an option of the storage; a secret one as K=@FILE, K=env:VARIABLE, K=credential:NAME or "
+      "K=-");
   add("recovery-key-file", po::value<std::string>()->value_name("FILE"),
       "file with the recovery key that 'repository key export' printed");
   add("daemon-key-file", po::value<std::string>()->value_name("FILE"),
@@ -81,6 +87,29 @@ repository::Unlock unlock_from(const po::variables_map& values) {
                 "give --recovery-key-file, --daemon-key-file or --passphrase-stdin");
   }
   return unlock;
+}
+
+storage::StoreOptions store_options(const po::variables_map& values) {
+  storage::StoreOptions options;
+  if (values.count("option") == 0) return options;
+  const control::Environment environment = [](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  for (const std::string& text : values["option"].as<std::vector<std::string>>()) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(ErrorCode::usage, "--option takes KEY=VALUE");
+    }
+    const std::string name = text.substr(0, equals);
+    std::string value = text.substr(equals + 1);
+    if (control::is_secret_option(name)) {
+      value = control::read_secret(control::parse_secret_source(value, name), name, environment,
+                                   std::cin);
+    }
+    options.emplace_back(name, std::move(value));
+  }
+  return options;
 }
 
 // Newest first. Backups of the control database are shown only when asked for by name.
@@ -220,7 +249,8 @@ int rescue(int argc, const char* const* argv) {
   settings.owner = "rescue";
   settings.writable = false;
   const auto repository = repository::Repository::open(
-      storage::open_store(url, {}, storage::StoreMode::read), unlock_from(values), settings, clock);
+      storage::open_store(url, store_options(values), storage::StoreMode::read),
+      unlock_from(values), settings, clock);
   const auto found =
       artifacts(*repository, values.count("database") ? values["database"].as<std::string>() : "");
   if (verb == "list") return list(found);

@@ -1,3 +1,4 @@
+#include "control/command.hpp"
 #include "crypto/cipher.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/render.hpp"
@@ -14,6 +15,11 @@ using util::cat;
 namespace {
 json::Object with_state(App& app, const catalog::Repository& record) {
   json::Object object = to_json(record);
+  json::Array secrets;
+  for (const auto& option : app.catalog().secret_options(record.name)) {
+    secrets.emplace_back(option.first);
+  }
+  object["secret_options"] = std::move(secrets);
   try {
     app.repositories().get(record.name);
     object["state"] = "ready";
@@ -35,16 +41,59 @@ crypto::Secret recovery_key_given(const json::Object& params) {
                     "it begins with dbk1- and is checked against typing errors; compare it");
 }
 
+// Runs hold on to an open repository: what they write must not be orphaned.
+void require_unused(App& app, const std::string& repository) {
+  for (const catalog::Run& run : app.catalog().runs({.unfinished = true})) {
+    if (run.repository != repository) continue;
+    throw util::Error(util::ErrorCode::conflict,
+                      cat("run ", run.id, " is using repository ", repository),
+                      cat("wait for it (dbbackupctl run wait ", run.id, ") or cancel it"));
+  }
+}
+
+// The secret ones are stored apart from the others, encrypted.
+struct StoreOptions {
+  catalog::Options plain;
+  catalog::Options secret;
+};
+StoreOptions split(const catalog::Options& all) {
+  StoreOptions split;
+  for (const auto& option : all) {
+    (control::is_secret_option(option.first) ? split.secret : split.plain).push_back(option);
+  }
+  return split;
+}
+
+void check_url(const std::string& url, const StoreOptions& options) {
+  storage::StoreOptions all(options.plain.begin(), options.plain.end());
+  all.insert(all.end(), options.secret.begin(), options.secret.end());
+  storage::check_store_url(url, all);
+}
+
+json::Value update(App& app, const json::Object& params) {
+  catalog::Repository record = app.catalog().repository(text(params, "name"));
+  require_unused(app, record.name);
+  if (const auto url = json::get_string(params, "url")) record.url = *url;
+  const StoreOptions given = split(options(params));
+  const StoreOptions now{merged(record.options, given.plain),
+                         merged(app.catalog().secret_options(record.name), given.secret)};
+  check_url(record.url, now);
+  record.options = now.plain;
+  app.repositories().update(record, now.secret);
+  return wrapped("repository", with_state(app, app.catalog().repository(record.name)));
+}
+
 json::Value add(App& app, const json::Object& params) {
   catalog::Repository record;
   record.name = text(params, "name");
   record.url = text(params, "url");
-  record.options = options(params);
+  const StoreOptions given = split(options(params));
+  record.options = given.plain;
   record.created = app.clock().now();
-  storage::check_store_url(record.url, {record.options.begin(), record.options.end()});
+  check_url(record.url, given);
   const auto recovery_key =
-      app.repositories().add(record, {}, secret(params, "passphrase"), flag(params, "take_over"),
-                             recovery_key_given(params));
+      app.repositories().add(record, given.secret, secret(params, "passphrase"),
+                             flag(params, "take_over"), recovery_key_given(params));
   const catalog::Repository added = app.catalog().repository(record.name);
   json::Object reply{{"schema_version", 1}, {"repository", with_state(app, added)}};
   reply["recovery_key"] = json::from_optional(recovery_key);
@@ -62,16 +111,6 @@ catalog::Run maintenance_run(catalog::RunKind kind, const std::string& repositor
   run.kind = kind;
   run.repository = repository;
   return run;
-}
-
-// Runs hold on to an open repository: what they write must not be orphaned.
-void require_unused(App& app, const std::string& repository) {
-  for (const catalog::Run& run : app.catalog().runs({.unfinished = true})) {
-    if (run.repository != repository) continue;
-    throw util::Error(util::ErrorCode::conflict,
-                      cat("run ", run.id, " is using repository ", repository),
-                      cat("wait for it (dbbackupctl run wait ", run.id, ") or cancel it"));
-  }
 }
 
 json::Value prune(App& app, const json::Object& params, std::stop_token stop) {
@@ -123,6 +162,9 @@ void add_repository_commands(App& app, control::Handlers& handlers) {
   add_key_commands(app, handlers);
   handlers["repository.add"] = [&app](const json::Object& params, control::Session&) {
     return add(app, params);
+  };
+  handlers["repository.update"] = [&app](const json::Object& params, control::Session&) {
+    return update(app, params);
   };
   handlers["repository.list"] = [&app](const json::Object&, control::Session&) {
     json::Array list;

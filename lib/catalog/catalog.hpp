@@ -114,7 +114,9 @@ class Catalog {
   // Errors: usage, already_exists, as add_repository() would say.
   void require_new_repository(const std::string& name);
   void add_repository(const Repository& repository, const Options& secret_options = {});
-  void update_repository(const Repository& repository);
+  // Without `secret_options` those that are stored stay.
+  void update_repository(const Repository& repository,
+                         const std::optional<Options>& secret_options = {});
   Options secret_options(const std::string& repository);
   std::optional<Repository> find_repository(const std::string& name);
   Repository repository(const std::string& name);

@@ -68,13 +68,15 @@ void Catalog::add_repository(const Repository& repository, const Options& secret
   });
 }
 
-void Catalog::update_repository(const Repository& repository) {
+void Catalog::update_repository(const Repository& repository,
+                                const std::optional<Options>& secret_options) {
   impl_->write([&](Connection& db) {
     Repository updated = repository;
     updated.created = get(db, repository.name).created;
     Statement statement = db.prepare(update_sql(kTable));
     bind_fields(statement, fields(updated));
     statement.run();
+    if (secret_options) store_secret_options(db, impl_->box, repository.name, *secret_options);
   });
 }
 

@@ -49,6 +49,7 @@ struct Parameter {
       {};  // what kind of name it is, for completion: "database", "job", "artifact", ...
   std::string implicit =
       {};  // what the option means without a value: --read-data is --read-data=100
+  bool holds_secrets = false;  // for options: values of some (is_secret_option) are never typed
 };
 
 struct Command {
@@ -78,6 +79,9 @@ std::string command_words(const Command& command);
 // client says what was typed.
 using Spelling = std::function<std::string(const Command&, const Parameter&)>;
 std::string wire_spelling(const Command& command, const Parameter& parameter);
+
+// Whether the value of a storage option is a secret: secret_key, account_key, sas_token, ...
+bool is_secret_option(std::string_view option);
 
 // Checks `params` against the row: unknown names, missing ones, wrong types, values outside
 // `choices`. Returns them normalised (decimal text to integers, null to absent, absent booleans

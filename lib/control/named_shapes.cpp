@@ -43,8 +43,8 @@ const std::map<std::string, Shape, std::less<>>& named_shapes() {
        Shape("{streams_done: int, streams_total: int, rows: int, bytes: int, bytes_total: int?, "
              "rate_bytes_per_second: number?, remaining_seconds: number?}")},
       {"Repository",
-       Shape("{name: string, id: string, url: string, options: object, created_at: time, "
-             "state: string}")},
+       Shape("{name: string, id: string, url: string, options: object, "
+             "secret_options: [string], created_at: time, state: string}")},
       {"RestorePlan", Shape("{steps: [string], target: string, mode: string, artifact: string?, "
                             "tables: [any]?}")},
       {"Run",

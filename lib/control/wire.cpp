@@ -111,6 +111,11 @@ std::string without_password(std::string_view url) {
 
 }  // namespace
 
+// An access key is the name that goes with a secret key.
+bool is_secret_option(std::string_view option) {
+  return names_a_secret(option) && option != "access_key";
+}
+
 std::variant<Request, Refusal> parse_request(std::string_view line) {
   json::Value value;
   try {

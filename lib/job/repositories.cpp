@@ -16,6 +16,12 @@ storage::StoreOptions store_options(const catalog::Options& plain, const catalog
   all.insert(all.end(), secret.begin(), secret.end());
   return all;
 }
+
+// Opening a folder has proved it already.
+void prove(storage::ObjectStore& store, const std::string& url) {
+  const std::string scheme = url.substr(0, url.find(':'));
+  if (scheme != "file") storage::prove_store(store, scheme);
+}
 }  // namespace
 
 Repositories::Repositories(catalog::Catalog& catalog, crypto::Secret daemon_key, Options options,
@@ -71,6 +77,7 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   catalog_.require_new_repository(record.name);  // before anything is made that would be orphaned
   auto store = storage::open_store(record.url, store_options(record.options, secret_options),
                                    storage::StoreMode::create);
+  prove(*store, record.url);
   std::optional<std::string> recovery_key;
   if (repository::Repository::exists(*store)) {
     // Read first: only whoever holds a key may take it over, and one that this daemon has already
@@ -105,6 +112,27 @@ std::optional<std::string> Repositories::add(catalog::Repository record,
   }
   catalog_.add_repository(record, secret_options);
   return recovery_key;
+}
+
+void Repositories::update(const catalog::Repository& record,
+                          const catalog::Options& secret_options) {
+  auto store = storage::open_store(record.url, store_options(record.options, secret_options),
+                                   storage::StoreMode::existing);
+  prove(*store, record.url);
+  repository::Settings reading = settings("");
+  reading.index_file.clear();
+  reading.writable = false;
+  const repository::Unlock unlock{.daemon_key = daemon_key_};
+  const std::string found =
+      repository::Repository::open(std::move(store), unlock, reading, clock_)->id();
+  if (found != record.repository_id) {
+    throw Error(ErrorCode::verification_failed,
+                util::cat("there is repository ", found, ", not ", record.name, "'s ",
+                          record.repository_id),
+                "add another repository under a name of its own");
+  }
+  catalog_.update_repository(record, secret_options);
+  forget(record.name);
 }
 
 void Repositories::take_over(const std::string& name) {

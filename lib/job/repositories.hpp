@@ -42,6 +42,10 @@ class Repositories {
   std::optional<std::string> add(catalog::Repository record, const catalog::Options& secret_options,
                                  const crypto::Secret& passphrase, bool take_over = false,
                                  const crypto::Secret& recovery = {});
+  // Gives a repository another address or other options, after proving that it is the same one
+  // there. Requires: no run holds it open.
+  // Errors: verification_failed for another repository; those of opening.
+  void update(const catalog::Repository& record, const catalog::Options& secret_options);
   // Makes this daemon the owner of a repository whose former owner is gone for good.
   void take_over(const std::string& name);
   // Closes it when it is open; runs that still hold it go on.

@@ -118,7 +118,10 @@ bool remove_one(Services& services, repository::Repository& repository, const Ar
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found) return true;  // gone already
     services.catalog.put_artifact(artifact);
-    throw;
+    if (error.code() != ErrorCode::refused) throw;
+    // The store has locked it; a later run removes it, when the lock has ended.
+    task.info(cat("kept after all: ", error.message()));
+    return false;
   }
   util::kill_point("retention.after_manifest");
   return true;

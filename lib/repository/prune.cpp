@@ -44,6 +44,7 @@ class Pruning {
     repack();
     condemn();
     remove_condemned();
+    renew_locks();
     for (const std::string& key : unreadable_lists) remove_object(key);
     return std::move(report_);
   }
@@ -230,11 +231,44 @@ class Pruning {
            repository_.sessions_.all_began_after(condemnation);
   }
 
+  // A list of which a pack is locked waits as a whole: it stays condemned, and a later prune, when
+  // the lock has ended, removes it.
+  bool is_locked(const Condemned& list) {
+    if (!repository_.store_->locks()) return false;
+    return std::any_of(list.packs.begin(), list.packs.end(), [&](const PackId& id) {
+      task_.check();
+      const auto until = repository_.store_->locked_until(pack_key(id), task_.stop());
+      if (until) {
+        task_.info(cat(list.packs.size(), " condemned packs stay: ", pack_key(id),
+                       " is locked until ", util::format_rfc3339(*until)));
+      }
+      return until.has_value();
+    });
+  }
+
+  // What kept artifacts need stays locked for the whole period from now on, however long ago it was
+  // stored: a chunk of last year may be part of yesterday's artifact.
+  void renew_locks() {
+    if (!repository_.store_->locks()) return;
+    const std::map<std::int64_t, std::uint64_t> live = live_bytes_by_pack();
+    for (const PackRow& row : index_.packs()) {
+      const auto at = live.find(row.number);
+      if (at == live.end() || at->second == 0 || row.state != PackState::usable) continue;
+      task_.check();
+      repository_.store_->lock(pack_key(row.id), task_.stop());
+    }
+    std::vector<std::string> keys = repository_.keys_below(kManifestPrefix, task_.stop());
+    const std::vector<std::string> slots = repository_.keys_below(kSlotPrefix, task_.stop());
+    keys.insert(keys.end(), slots.begin(), slots.end());
+    keys.emplace_back(kConfigKey);
+    for (const std::string& key : keys) repository_.store_->lock(key, task_.stop());
+  }
+
   // Step 4.
   void remove_condemned() {
     std::vector<Condemned> due;
     for (Condemned& list : repository_.condemned_lists(nullptr, task_.stop())) {
-      if (is_due(list)) due.push_back(std::move(list));
+      if (is_due(list) && !is_locked(list)) due.push_back(std::move(list));
     }
     if (due.empty()) return;
     mark();

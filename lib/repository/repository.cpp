@@ -149,12 +149,14 @@ std::shared_ptr<SealPipeline> RepositoryImpl::make_pipeline(const std::stop_toke
   return std::make_shared<SealPipeline>(
       keys_, index_, ids_,
       [this](const std::string& key, util::ByteView content, std::stop_token stopped) {
-        store_->put(key, content, std::move(stopped));
+        store_->put(key, content, stopped);
+        if (key.starts_with(kPackPrefix)) store_->lock(key, stopped);
       },
       SealPipeline::Options{.workers = settings_.seal_workers,
                             .memory_bytes = settings_.memory_bytes,
                             .pack_bytes = settings_.pack_bytes,
-                            .compression_level = settings_.compression_level},
+                            .compression_level = settings_.compression_level,
+                            .uploads = store_->parallel_puts()},
       stop);
 }
 
@@ -204,6 +206,11 @@ Committed RepositoryImpl::commit_manifest(SealPipeline& pipeline, Manifest manif
       store_->remove(key);
       throw;
     }
+  }
+  try {
+    store_->lock(key);
+  } catch (const Error& error) {  // the artifact is there, and the next prune tries again
+    task.warn(error.message());
   }
   const std::uint64_t added = manifest.added_bytes;
   return {std::move(manifest), added};

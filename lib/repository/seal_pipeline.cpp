@@ -61,14 +61,16 @@ SealPipeline::SealPipeline(const Keys& keys, LocalIndex& index, util::UlidSource
       ids_(ids),
       put_(std::move(put)),
       options_(options),
-      queue_bytes_(options.memory_bytes / 4),
+      queue_bytes_(options.memory_bytes / (3 + std::max(1U, options.uploads))),
       pack_bytes_(
-          std::clamp<std::size_t>(options.memory_bytes / 4, kLeastPackBytes,
+          std::clamp<std::size_t>(queue_bytes_, kLeastPackBytes,
                                   std::max<std::size_t>(options.pack_bytes, kLeastPackBytes))) {
   for (unsigned i = 0; i < std::max(1U, options.workers); ++i) {
     workers_.emplace_back([this] { work(); });
   }
-  uploader_ = std::jthread([this] { upload(); });
+  for (unsigned i = 0; i < std::max(1U, options.uploads); ++i) {
+    uploaders_.emplace_back([this] { upload(); });
+  }
   on_stop_.emplace(stop, [this] { fail(Error(ErrorCode::cancelled, "cancelled")); });
 }
 
@@ -76,7 +78,7 @@ SealPipeline::~SealPipeline() {
   on_stop_.reset();
   fail(Error(ErrorCode::cancelled, "the artifact was abandoned"));
   workers_.clear();
-  uploader_ = {};
+  uploaders_.clear();
 }
 
 void SealPipeline::fail(const Error& error) {
@@ -330,7 +332,7 @@ void SealPipeline::finish() {
     hand_over();
   }
   uploads_.close();
-  uploader_ = {};
+  uploaders_.clear();
   {
     const std::scoped_lock lock(mutex_);
     require_sound();

@@ -7,13 +7,13 @@
 // the tag is not known. Of equal new chunks in flight one is stored: the worker that claims the id
 // first. A pack enters the local index when it is durable, and its claims end there.
 //
-// Memory: a quarter of the budget each for queued chunks, the pack being filled, the one waiting
-// and the one being put; all of them block the one before when they are full, which is how a slow
-// store slows down a fast database.
+// Memory: equal parts of the budget for queued chunks, the pack being filled, the one waiting
+// and each of those being put; all of them block the one before when they are full, which is how a
+// slow store slows down a fast database.
 //
-// Threads: submit(), wait() and finish() from any thread. Own: `workers` and one uploader, joined
-// by the destructor. Errors: the first failure of any thread, or the stop request, is thrown by
-// every later call.
+// Threads: submit(), wait() and finish() from any thread. Own: `workers` and `uploads` uploaders,
+// joined by the destructor. Errors: the first failure of any thread, or the stop request, is thrown
+// by every later call.
 #pragma once
 
 #include <atomic>
@@ -70,6 +70,7 @@ class SealPipeline {
     std::uint64_t memory_bytes = 128ULL << 20U;
     std::uint32_t pack_bytes = 32U << 20U;
     int compression_level = 3;
+    unsigned uploads = 1;  // packs being put at once
   };
   // Durable when it returns.
   using Put = std::function<void(const std::string& key, util::ByteView content, std::stop_token)>;
@@ -159,7 +160,7 @@ class SealPipeline {
 
   std::stop_source stop_;
   std::vector<std::jthread> workers_;
-  std::jthread uploader_;
+  std::vector<std::jthread> uploaders_;
   // Last: gone first, so that it never fires into a half-destroyed pipeline.
   std::optional<std::stop_callback<std::function<void()>>> on_stop_;
 };

@@ -14,8 +14,8 @@
 //     (internal). A key is never also the folder of another key.
 //
 // Threads: all members are safe from any thread.
-// Errors: not_found (get of an absent key), permission_denied, no_space, unavailable, io,
-// cancelled; messages name the store and the key, never a secret.
+// Errors: not_found (get of an absent key), permission_denied, refused (removing a locked object),
+// no_space, unavailable, io, cancelled; messages name the store and the key, never a secret.
 #pragma once
 
 #include <functional>
@@ -66,6 +66,18 @@ class ObjectStore {
   virtual void remove(const std::string& key, std::stop_token stop = {}) = 0;
   // Empty where the store cannot tell.
   virtual std::optional<Space> space() { return std::nullopt; }
+  // How many put() at once serve this store well: 1 where the disk is the limit, more where each
+  // waits for a network.
+  virtual unsigned parallel_puts() const { return 1; }
+  // Where the store is set up to lock objects (S3: object_lock_days): nobody can remove this one
+  // before that many days have passed from now. Nothing elsewhere. A locked object is refused
+  // (`refused`) by remove().
+  virtual bool locks() const { return false; }
+  virtual std::optional<util::TimePoint> locked_until(const std::string& /*key*/,
+                                                      std::stop_token /*stop*/ = {}) {
+    return std::nullopt;
+  }
+  virtual void lock(const std::string& /*key*/, std::stop_token /*stop*/ = {}) {}
   // For messages: "file:///var/lib/dbbackup/repository". No secrets.
   virtual std::string describe() const = 0;
 };
@@ -88,7 +100,8 @@ std::unique_ptr<ObjectStore> open_local_store(const std::string& folder,
 // For tests and tools; keeps everything in memory.
 std::unique_ptr<ObjectStore> open_memory_store();
 
-// By storage URL (interface.md "Storage URLs"). This build knows file:///path.
+// By storage URL: file:///path, s3://bucket/prefix, gs://bucket/prefix,
+// azblob://account/container/prefix, sftp://user@host/path. README.md lists their options.
 // Errors: usage for a malformed URL, unsupported (with the list of known schemes) for another
 // scheme.
 using StoreOptions = std::vector<std::pair<std::string, std::string>>;
@@ -97,5 +110,19 @@ std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptio
 // What open_store() would say about the URL and the names of the options, without touching
 // anything.
 void check_store_url(const std::string& url, const StoreOptions& options);
+
+// One kind each, for open_store(). Nothing is connected before the first use, except by
+// open_sftp_store() with a mode.
+std::unique_ptr<ObjectStore> open_s3_store(const std::string& url, const StoreOptions& options);
+std::unique_ptr<ObjectStore> open_gcs_store(const std::string& url, const StoreOptions& options);
+std::unique_ptr<ObjectStore> open_azure_store(const std::string& url, const StoreOptions& options);
+std::unique_ptr<ObjectStore> open_sftp_store(const std::string& url, const StoreOptions& options,
+                                             std::optional<StoreMode> mode);
+
+// Proves that a store can do what a repository asks of it: creates a small object of its own, finds
+// that it cannot be created twice, reads, lists and removes it.
+// Errors: those of the store, each saying which permission it takes; unsupported for a store that
+// does not keep its promises.
+void prove_store(ObjectStore& store, const std::string& scheme);
 
 }  // namespace dbbackup::storage

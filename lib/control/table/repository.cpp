@@ -44,6 +44,12 @@ Commands key_commands() {
   };
 }
 
+Parameter storage_options(std::string summary) {
+  Parameter parameter = option("options", Type::options, std::move(summary));
+  parameter.holds_secrets = true;
+  return parameter;
+}
+
 }  // namespace
 
 Commands repository_commands() {
@@ -60,7 +66,8 @@ Commands repository_commands() {
        .mutating = true,
        .parameters = {positional("name", "", "name under which it is known from now on"),
                       positional("url", "", "where it is, for example file:///srv/backup"),
-                      option("options", Type::options, "an option of the storage, as KEY=VALUE"),
+                      storage_options("an option of the storage, as KEY=VALUE; a secret one "
+                                      "as KEY=@FILE, env:VARIABLE, credential:NAME or -"),
                       option("passphrase", Type::secret,
                              "adds a key slot for this passphrase; opens an existing repository"),
                       option("recovery_key", Type::secret,
@@ -69,7 +76,18 @@ Commands repository_commands() {
        .result = Shape("{schema_version: int, repository: Repository, recovery_key: string?}"),
        .examples = {"repository add vault file:///srv/backup/vault",
                     "repository add vault file:///srv/backup/vault --passphrase-stdin",
-                    "repository add old file:///mnt/old --recovery-key-stdin --take-over"}},
+                    "repository add old file:///mnt/old --recovery-key-stdin --take-over",
+                    "repository add offsite s3://bucket/db --option region=eu-central-1 "
+                    "--option access_key=AKIA... --option secret_key=@/root/s3.secret"}},
+      {.name = "repository.update",
+       .summary = "Changes the address or options of a repository that is still the same one.",
+       .access = Access::admin,
+       .mutating = true,
+       .parameters = {name, option("url", Type::string, "its new address"),
+                      storage_options("an option of the storage, as for add; an empty value "
+                                      "removes it")},
+       .result = one,
+       .examples = {"repository update offsite --option secret_key=@/root/new.secret"}},
       {.name = "repository.list",
        .summary = "Lists the repositories.",
        .parameters = {},

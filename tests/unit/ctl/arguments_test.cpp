@@ -184,4 +184,27 @@ TEST_CASE("ctl: help is asked for in several ways") {
   CHECK(parse({"--version"}).version);
 }
 
+TEST_CASE("ctl: secret options of storage come from somewhere else than the command line") {
+  const Invocation add = parse({"repository", "add", "far", "s3://bucket", "--option",
+                                "access_key=id", "--option", "secret_key=@/root/key", "--option",
+                                "session_token=env:TOKEN"});
+  CHECK(json::write(add.params) ==
+        R"({"name":"far","url":"s3://bucket","options":{"access_key":"id"}})");
+  REQUIRE(add.option_secrets.size() == 2);
+  CHECK(add.option_secrets[0].option == "secret_key");
+  CHECK(add.option_secrets[0].source.kind == "file");
+  CHECK(add.option_secrets[0].source.value == "/root/key");
+  CHECK(add.option_secrets[1].source.kind == "env");
+
+  const std::string typed =
+      mistake({"repository", "add", "far", "s3://bucket", "--option", "secret_key=hunter2"});
+  CHECK_THAT(typed, Catch::Contains("secret_key=@FILE") && !Catch::Contains("hunter2"));
+  CHECK_THAT(mistake({"repository", "add", "far", "s3://b", "--option", "secret_key=-", "--option",
+                      "secret_key=@f"}),
+             Catch::Contains("given twice"));
+  // Taking one away says nothing secret.
+  CHECK(json::write(parse({"repository", "update", "far", "--option", "sas_token="}).params) ==
+        R"({"name":"far","options":{"sas_token":""}})");
+}
+
 }  // namespace dbbackup::ctl

@@ -55,7 +55,55 @@ TEST_CASE("an unknown scheme is answered with the known ones", "[storage]") {
   CHECK(error.code() == ErrorCode::unsupported);
   CHECK_THAT(error.message(), Catch::Contains("'ftp'"));
   CHECK_THAT(error.hint(), Catch::Contains("file"));
-  CHECK(refusal("sftp://user@host/path").code() == ErrorCode::unsupported);
+}
+
+TEST_CASE("URLs of remote stores are checked with their options", "[storage]") {
+  const StoreOptions keys = {{"access_key", "id"}, {"secret_key", "hush"}};
+  CHECK_NOTHROW(check_store_url("s3://bucket/prefix", keys));
+  CHECK_NOTHROW(check_store_url("s3://bucket", {{"credentials_file", "/absent"}}));
+  CHECK_NOTHROW(check_store_url("gs://bucket/prefix", {}));
+  CHECK_NOTHROW(check_store_url("azblob://account/container", {{"account_key", "a2V5"}}));
+  CHECK_NOTHROW(check_store_url("azblob://account/container/p", {{"sas_token", "?sv=1&sig=x"}}));
+  CHECK_NOTHROW(check_store_url("sftp://user@host:22/path",
+                                {{"private_key_file", "/k"}, {"known_hosts_file", "/h"}}));
+  struct Case {
+    std::string url;
+    StoreOptions options;
+    std::string named;
+  };
+  const std::vector<Case> wrong = {
+      {"s3://bucket", {}, "access_key"},
+      {"s3://", keys, "bucket"},
+      {"s3://bucket/../other", keys, ".."},
+      {"s3://bucket",
+       {{"access_key", "id"}, {"secret_key", "s"}, {"endpoint", "host"}},
+       "endpoint"},
+      {"s3://bucket",
+       {{"access_key", "a"}, {"secret_key", "s"}, {"path_style", "maybe"}},
+       "path_style"},
+      {"s3://bucket",
+       {{"access_key", "a"}, {"secret_key", "s"}, {"object_lock_days", "0"}},
+       "object_lock_days"},
+      {"s3://bucket", {{"access_key", "a"}, {"secret_key", "s"}, {"regoin", "x"}}, "regoin"},
+      {"s3://bucket",
+       {{"access_key", "a"}, {"secret_key", "s"}, {"upload_limit", "fast"}},
+       "upload_limit"},
+      {"azblob://account", {{"account_key", "a2V5"}}, "container"},
+      {"azblob://account/container", {}, "account_key"},
+      {"azblob://account/container", {{"account_key", "no base64!"}}, "account_key"},
+      {"sftp://user@host/path", {}, "private_key_file"},
+      {"sftp://-oProxyCommand=x/path", {}, "SFTP URL"},
+      {"sftp://user@host", {}, "SFTP URL"},
+  };
+  for (const Case& each : wrong) {
+    INFO(each.url << " " << each.named);
+    const util::Error error = refusal(each.url, each.options);
+    CHECK(error.code() == ErrorCode::usage);
+    CHECK_THAT(error.message(), Catch::Contains(each.named));
+  }
+  CHECK(
+      refusal("s3://bucket", {{"access_key", "a"}, {"secret_key", "s"}, {"regoin", "x"}}).hint() ==
+      "did you mean region?");
 }
 
 TEST_CASE("a password in a storage URL is refused and not repeated", "[storage]") {
