@@ -4,6 +4,7 @@
 
 #include "engine/engine.hpp"
 #include "engine/entry.hpp"
+#include "engine/postgresql/postgresql_engine.hpp"
 #include "engine/sqlite/sqlite_engine.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -15,7 +16,7 @@ using util::cat;
 using util::Error;
 using util::ErrorCode;
 
-std::vector<Entry> entries() { return {sqlite_engine::entry()}; }
+std::vector<Entry> entries() { return {sqlite_engine::entry(), postgresql::entry()}; }
 
 Entry entry_of(const std::string& engine) {
   for (Entry& entry : entries()) {

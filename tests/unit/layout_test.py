@@ -16,7 +16,7 @@ LIBRARIES = {
     "spdlog": r"spdlog/", "fmt": r"fmt/", "boost/json": r"boost/json", "sqlite3": r"sqlite3(ext)?\.h$",
     "sodium": r"sodium", "date": r"date/", "zstd": r"(zstd|zdict)", "xxhash": r"xxh", "archive": r"archive",
     "boost/asio": r"boost/asio", "yaml-cpp": r"yaml-cpp/", "boost/program_options": r"boost/program_options",
-    "systemd": r"systemd/",
+    "systemd": r"systemd/", "libpq": r"(postgresql/)?libpq",
 }
 TOP_LEVEL = {"CMakeLists.txt", "daemon", "ctl", "lib", "config", "systemd", "tests", "README.md", "LICENSE", "CHANGELOG.md",
              "CONTRIBUTING.md", "CMakePresets.json"}
