@@ -132,11 +132,11 @@ class PostgresqlServer:
 
     def hashes(self, database):
         """Rows and content of every table that is read by its own name."""
-        tables = self.sql("SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+        tables = self.sql("SELECT string_agg(quote_ident(nspname) || '.' || quote_ident(relname), E'\\x01' ORDER BY 1) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
                           "WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema' "
-                          "AND (relkind = 'r' OR relispopulated) ORDER BY 1", database)
+                          "AND (relkind = 'r' OR relispopulated)", database)
         found = {}
-        for table in [name for name in tables.split("\n") if name]:
+        for table in [name for name in tables.split("\x01") if name]:
             found[table] = self.sql(f"SET bytea_output = hex; SET extra_float_digits = 3; SELECT count(*), "
                                     f"md5(string_agg(x, E'\\n' ORDER BY x COLLATE \"C\")) FROM (SELECT t::text AS x FROM ONLY {table} t) q", database)
         return found

@@ -89,7 +89,12 @@ class PostgresqlTables final : public ArtifactTables {
     util::QuietTask quiet;
     const StoredDatabase stored = read_stored(reader_, {}, quiet.task());
     bool after_data = false;
+    std::vector<const Definition*> last;
     for (const Definition& definition : stored.definitions.list) {
+      if (definition.kind == "EVENT TRIGGER" || definition.name.starts_with("EVENT TRIGGER ")) {
+        last.push_back(&definition);  // must not fire on what the script itself does
+        continue;
+      }
       if (is_about_database(definition) || definition.section == Definition::Section::data)
         continue;
       // Comments and grants have no section of their own: they stay with what stands before them.
@@ -99,6 +104,7 @@ class PostgresqlTables final : public ArtifactTables {
     }
     write_sequences(each, quiet.task());
     write_views(each, quiet.task());
+    for (const Definition* definition : last) write(*definition, true, each);
   }
 
   void rows(const Scope& scope, RowSink& sink, util::Task& task) override {

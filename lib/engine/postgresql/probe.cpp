@@ -104,7 +104,9 @@ Check clock_check(Connection& connection) {
 Check left_out_check(Connection& connection) {
   const Result counts = connection.query(
       "SELECT pg_catalog.count(*) FILTER (WHERE c.relkind = 'f'), "
-      "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_index WHERE NOT indisvalid) "
+      "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid "
+      "= "
+      "i.indexrelid WHERE NOT i.indisvalid AND x.relkind = 'i') "
       "FROM pg_catalog.pg_class c");
   std::string detail;
   if (counts.integer(0, 0) > 0) {

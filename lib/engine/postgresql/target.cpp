@@ -76,7 +76,7 @@ std::unique_ptr<Connection> connect_if_there(const Login& login, const std::stri
   }
 }
 
-Server::Server(const Login& login, util::Task& task) {
+Server::Server(const Login& login, util::Task& task) : login_(login) {
   try {
     connection_ = open_session(login, login.maintenance_database, task.stop());
   } catch (const Error& error) {
@@ -102,7 +102,28 @@ void Server::create(const std::string& database, const std::vector<std::string>&
   }
 }
 
+// A database with subscriptions cannot be dropped. Restored ones are disabled and have never had a
+// slot at their publisher, which therefore need not be asked.
+void Server::drop_subscriptions(const std::string& database) {
+  const auto inside = connect_if_there(login_, database, {});
+  if (!inside) return;
+  const Result names = inside->query(
+      "SELECT s.subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = "
+      "s.subdbid WHERE d.datname = pg_catalog.current_database()");
+  for (std::size_t row = 0; row < names.rows(); ++row) {
+    const std::string name = quote_name(names.view(row, 0));
+    inside->execute(cat("ALTER SUBSCRIPTION ", name, " DISABLE"));
+    inside->execute(cat("ALTER SUBSCRIPTION ", name, " SET (slot_name = NONE)"));
+    inside->execute(cat("DROP SUBSCRIPTION ", name));
+  }
+}
+
 void Server::drop(const std::string& database) {
+  const Result subscribed = connection_->query(
+      "SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid "
+      "WHERE d.datname = $1",
+      {database});
+  if (subscribed.rows() > 0) drop_subscriptions(database);
   connection_->execute(cat("DROP DATABASE IF EXISTS ", quote_name(database), " WITH (FORCE)"));
 }
 

@@ -43,6 +43,9 @@ class Server {
   void set_stop(const std::stop_token& stop) { connection_->set_stop(stop); }
 
  private:
+  void drop_subscriptions(const std::string& database);
+
+  const Login login_;
   std::unique_ptr<Connection> connection_;
 };
 
