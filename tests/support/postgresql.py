@@ -34,6 +34,12 @@ class PostgresqlServer:
         self.password = "s3cret pass:word\\x"
         self.folder = tempfile.mkdtemp(prefix="dbbackup-postgresql-")
         self.data = os.path.join(self.folder, "data")
+        if os.geteuid() == 0 and not programs.startswith("/usr/"):
+            # The user postgres may not look into root's cache.
+            root = os.path.dirname(os.path.realpath(programs))
+            for part in ("bin", "lib", "share"):
+                shutil.copytree(os.path.join(root, part), os.path.join(self.folder, "native", part), symlinks=True)
+            self.programs = os.path.join(self.folder, "native/bin")
         self.sockets = os.path.join(self.folder, "run")
         self.port = free_port()
         self.settings = list(settings)
@@ -46,7 +52,7 @@ class PostgresqlServer:
             user = pwd.getpwnam("postgres")
             for path in (self.folder, self.sockets, password_file):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        self._run([os.path.join(programs, "initdb"), "-D", self.data, "-U", "app", "--auth-local=trust", "--auth-host=scram-sha-256",
+        self._run([os.path.join(self.programs, "initdb"), "-D", self.data, "-U", "app", "--auth-local=trust", "--auth-host=scram-sha-256",
                    "--pwfile=" + password_file, "-E", encoding, "--locale=C" if encoding != "UTF8" else "--locale=C.UTF-8", "--no-sync"])
         # The tests read this file as whoever they are.
         if os.geteuid() == 0:

@@ -197,7 +197,14 @@ void Loader::restore_half(Half half, unsigned jobs) {
   const ProgramEnd end =
       run_program(pg_restore_, arguments, login_, task_.stop(), [](util::ByteView) {});
   if (end.exit_status == 0) return;
-  const auto errors = errors_in(end.messages);
+  auto errors = errors_in(end.messages);
+  // A newer pg_restore begins with settings that an older server does not know; they only concern
+  // its own session.
+  const auto settings = std::erase_if(errors, [&](const std::string& error) {
+    return pg_restore_.major > leader_->major_version() &&
+           error.find("unrecognized configuration parameter") != std::string::npos;
+  });
+  if (settings > 0 && errors.empty()) return;
   throw Error(ErrorCode::io,
               cat("restoring definitions failed with ", errors.size(),
                   errors.size() == 1 ? " error: " : " errors: ", shown_list(errors)),
