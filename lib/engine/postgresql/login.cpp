@@ -153,7 +153,7 @@ std::vector<OptionInfo> postgresql_options() {
       {"maintenance_database", "database from which others are created and dropped (postgres)",
        [](const std::string&) {}},
       {"no_owner", "restores leave owners and grants out (false)", is_switch("no_owner")},
-      {"create_roles", "restores create roles that are missing, without passwords (false)",
+      {"create_roles", "restores create the roles that the server does not have (false)",
        is_switch("create_roles")},
   };
 }
