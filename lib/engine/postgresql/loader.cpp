@@ -19,6 +19,8 @@ using util::Error;
 using util::ErrorCode;
 
 constexpr std::size_t kShownProblems = 5;
+// Below this, the new files that TRUNCATE makes cost more than the rows.
+constexpr std::uint64_t kWorthEmptying = std::uint64_t{1} << 20U;
 constexpr const char* kLoadSettings =
     "SET lock_timeout = 0; SET maintenance_work_mem = '256MB'; SET synchronous_commit = off; "
     // Filling materialized views reads views.
@@ -219,8 +221,7 @@ void Loader::load_part(Connection& connection, const StoredTable& table, const s
     // A table emptied in the same transaction takes rows that need no later freezing, and on a
     // server with wal_level=minimal no log either.
     if (fresh) {
-      connection.execute("BEGIN");
-      connection.execute(cat("TRUNCATE ONLY ", table.sql()));
+      connection.execute(cat("BEGIN; TRUNCATE ONLY ", table.sql()));
     }
     const std::uint64_t rows = connection.copy_in(copy_in_sql(table, stored_.encoding, fresh),
                                                   [&](const Connection::Put& put) {
@@ -255,9 +256,10 @@ void Loader::load_rows() {
   std::vector<Piece> pieces;
   for (const StoredTable& table : stored_.tables) {
     const auto& streams = stored_.streams.at(table.id());
-    // Rows of an extension's own tables come on top of those that CREATE EXTENSION has made.
-    const bool fresh = streams.size() == 1 && table.condition.empty();
     for (const std::string& stream : streams) {
+      // Rows of an extension's own tables come on top of those that CREATE EXTENSION has made.
+      const bool fresh = streams.size() == 1 && table.condition.empty() &&
+                         sizes[stream] >= kWorthEmptying;
       if (sizes[stream] > 0) pieces.push_back({&table, &stream, sizes[stream], fresh});
       task_.progress().bytes_total += sizes[stream];
     }
