@@ -85,7 +85,8 @@ class Postgresql(unittest.TestCase):
         with open(os.path.join(HERE, "postgresql_fidelity.sql"), encoding="utf-8") as file:
             self.server.sql(file.read(), "every")
         self.server.sql("ALTER DATABASE every SET work_mem = '5MB'; COMMENT ON DATABASE every IS 'all of it'; "
-                        "ALTER ROLE reader IN DATABASE every SET search_path = hidden; GRANT CREATE ON DATABASE every TO reader")
+                        "ALTER ROLE reader IN DATABASE every SET search_path = hidden; GRANT CREATE ON DATABASE every TO reader; "
+                        "REVOKE TEMPORARY ON DATABASE every FROM PUBLIC")
         self.add("every", "every")
         self.add("every2", "every2", restore=True)
         d = self.daemon

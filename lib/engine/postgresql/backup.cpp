@@ -155,21 +155,18 @@ void write_extras(Snapshot& snapshot, const Scope& scope, repository::ArtifactWr
                                           {"oid", "page", "content"}, writer, task)});
 }
 
-// pg_dump at work on the same snapshot while rows are read.
+// pg_dump at work on the same snapshot while rows are read. When it fails, reading on is pointless.
 class DefinitionsReader {
  public:
   DefinitionsReader(const Program& pg_dump, const Login& login, const std::string& snapshot,
                     const util::Task& task)
       : outer_(task.stop(), [this] { stop_.request_stop(); }),
-        thread_([&pg_dump, &login, snapshot, this] {
-          try {
-            archive_ =
-                dump_definitions(pg_dump, login, login.database, snapshot, stop_.get_token());
-          } catch (...) {
-            failure_ = std::current_exception();
-          }
-        }) {}
+        thread_([this, &pg_dump, &login, snapshot] { read(pg_dump, login, snapshot); }) {}
   ~DefinitionsReader() { stop_.request_stop(); }
+  DefinitionsReader(const DefinitionsReader&) = delete;
+  DefinitionsReader& operator=(const DefinitionsReader&) = delete;
+
+  std::stop_token failed() const { return failed_.get_token(); }
 
   util::Bytes take() {
     thread_.join();
@@ -178,7 +175,16 @@ class DefinitionsReader {
   }
 
  private:
+  void read(const Program& pg_dump, const Login& login, const std::string& snapshot) {
+    try {
+      archive_ = dump_definitions(pg_dump, login, login.database, snapshot, stop_.get_token());
+    } catch (...) {
+      failure_ = std::current_exception();
+      failed_.request_stop();
+    }
+  }
   std::stop_source stop_;
+  std::stop_source failed_;
   std::stop_callback<std::function<void()>> outer_;
   util::Bytes archive_;
   std::exception_ptr failure_;
@@ -214,7 +220,8 @@ Summary back_up_database(const Login& login, const Scope& scope, repository::Art
   std::mutex mutex;
   const std::vector<Unit> units = reading_units(sources, snapshot.encoding, writer, mutex, task);
   task.progress().streams_total = units.size();
-  run_units(snapshot.readers, units, task);
+  run_units(snapshot.readers, units, task, definitions.failed());
+  const util::Bytes archive = definitions.take();
 
   std::vector<std::string> lines;
   for (const Source& source : sources) {
@@ -225,7 +232,6 @@ Summary back_up_database(const Login& login, const Scope& scope, repository::Art
   write_lines(writer, kTablesStream, lines, {});
   write_extras(snapshot, scope, writer, summary, task);
   warn_of_invalid_indexes(leader, summary);
-  const util::Bytes archive = definitions.take();
   write_bytes(writer, kDefinitionsStream, archive);
   if (scope.everything()) {
     summary.proof.push_back({kDefinitionsProof, hash_definitions(read_definitions(archive), {})});

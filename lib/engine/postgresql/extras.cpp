@@ -214,7 +214,7 @@ std::vector<std::string> database_lines(Connection& connection) {
       cat("SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, ", provider, ", ",
           locale,
           ", pg_catalog.pg_get_userbyid(datdba), datconnlimit, "
-          "pg_catalog.shobj_description(oid, 'pg_database') "
+          "pg_catalog.shobj_description(oid, 'pg_database'), nullif(datacl IS NOT NULL, false) "
           "FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"));
   std::vector<std::string> lines;
   const auto add = [&](std::string_view name, std::optional<std::string_view> value) {
@@ -225,7 +225,7 @@ std::vector<std::string> database_lines(Connection& connection) {
   };
   std::size_t column = 0;
   for (const char* name : {"encoding", "collate", "ctype", "provider", "locale", "owner",
-                           "connection_limit", "comment"}) {
+                           "connection_limit", "comment", "explicit_grants"}) {
     if (!one.is_null(0, column)) add(name, one.view(0, column));
     ++column;
   }

@@ -176,7 +176,7 @@ void Loader::prepare_roles() {
   }
 }
 
-void Loader::restore_half(Half half, unsigned jobs) {
+void Loader::restore_half(Half half, unsigned jobs, const std::stop_token& stop) {
   std::vector<std::string> arguments{
       half == Half::pre_data ? "--section=pre-data" : "--section=post-data", "--no-password",
       "--dbname=" + login_.connection_string(database_)};
@@ -196,8 +196,7 @@ void Loader::restore_half(Half half, unsigned jobs) {
     arguments.push_back("--use-list=" + path);
   }
   arguments.push_back(archive_path_);
-  const ProgramEnd end =
-      run_program(pg_restore_, arguments, login_, task_.stop(), [](util::ByteView) {});
+  const ProgramEnd end = run_program(pg_restore_, arguments, login_, stop, [](util::ByteView) {});
   if (end.exit_status == 0) return;
   auto errors = errors_in(end.messages);
   // A newer pg_restore begins with settings that an older server does not know; they only concern
@@ -258,8 +257,8 @@ void Loader::load_rows() {
     const auto& streams = stored_.streams.at(table.id());
     for (const std::string& stream : streams) {
       // Rows of an extension's own tables come on top of those that CREATE EXTENSION has made.
-      const bool fresh = streams.size() == 1 && table.condition.empty() &&
-                         sizes[stream] >= kWorthEmptying;
+      const bool fresh =
+          streams.size() == 1 && table.condition.empty() && sizes[stream] >= kWorthEmptying;
       if (sizes[stream] > 0) pieces.push_back({&table, &stream, sizes[stream], fresh});
       task_.progress().bytes_total += sizes[stream];
     }
@@ -301,15 +300,19 @@ std::vector<TableProof> Loader::prove_while_indexing() {
     hasher.add_units(*leader_, measured[i], stored_.encoding, proofs[i], units);
   }
   std::exception_ptr failure;
+  std::stop_source indexing_failed;
   {
-    const std::jthread indexing([&] {
+    std::jthread indexing([&](const std::stop_token& stop) {
       try {
-        restore_half(Half::post_data, static_cast<unsigned>(workers_.size()));
+        restore_half(Half::post_data, static_cast<unsigned>(workers_.size()), stop);
       } catch (...) {
         failure = std::current_exception();
+        indexing_failed.request_stop();
       }
     });
-    if (!units.empty()) run_units(workers_, units, task_);
+    const std::stop_callback outer(task_.stop(), [&] { indexing.request_stop(); });
+    if (!units.empty()) run_units(workers_, units, task_, indexing_failed.get_token());
+    indexing.join();
   }
   if (failure) std::rethrow_exception(failure);
   return proofs;
@@ -377,7 +380,7 @@ RestoreResult Loader::load() {
   choose_entries();
   prepare_roles();
   task_.info("restoring definitions");
-  restore_half(Half::pre_data, 1);
+  restore_half(Half::pre_data, 1, task_.stop());
   task_.info(cat("restoring rows of ", stored_.tables.size(), " tables"));
   load_rows();
   load_large_objects();
@@ -445,7 +448,7 @@ RestoreResult Loader::append() {
   choose_entries();
   prepare_roles();
   const bool anything_new = !entries_ || !entries_->empty();
-  if (anything_new) restore_half(Half::pre_data, 1);
+  if (anything_new) restore_half(Half::pre_data, 1, task_.stop());
   leader_->execute("BEGIN; SET CONSTRAINTS ALL DEFERRED");
   for (const StoredTable* table : referenced_first()) {
     for (const std::string& stream : stored_.streams.at(table->id())) {
@@ -453,7 +456,8 @@ RestoreResult Loader::append() {
     }
   }
   leader_->execute("COMMIT");
-  if (anything_new) restore_half(Half::post_data, static_cast<unsigned>(workers_.size()));
+  if (anything_new)
+    restore_half(Half::post_data, static_cast<unsigned>(workers_.size()), task_.stop());
   analyze();
   RestoreResult result;
   result.warnings = warnings_;

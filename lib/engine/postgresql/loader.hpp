@@ -35,7 +35,7 @@ class Loader {
   enum class Half { pre_data, post_data };
   void choose_entries();
   void prepare_roles();
-  void restore_half(Half half, unsigned jobs);
+  void restore_half(Half half, unsigned jobs, const std::stop_token& stop);
   void load_rows();
   void load_part(Connection& connection, const StoredTable& table, const std::string& stream,
                  bool fresh);
@@ -44,7 +44,6 @@ class Loader {
   void fill_views();
   void analyze();
   void compare_definitions(std::vector<repository::TableProof>& proofs);
-  void note_partial(RestoreResult& result);
   std::vector<const StoredTable*> referenced_first() const;
 
   const Login& login_;

@@ -103,9 +103,11 @@ Snapshot open_snapshot(const Login& login, const Scope& scope, util::Task& task)
   return snapshot;
 }
 
-void run_units(Connections& connections, const std::vector<Unit>& units, const util::Task& task) {
+void run_units(Connections& connections, const std::vector<Unit>& units, const util::Task& task,
+               const std::stop_token& pointless) {
   std::stop_source stop;
   const std::stop_callback outer(task.stop(), [&] { stop.request_stop(); });
+  const std::stop_callback beside(pointless, [&] { stop.request_stop(); });
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
@@ -132,7 +134,7 @@ void run_units(Connections& connections, const std::vector<Unit>& units, const u
     work(*connections.front());
   }
   task.check();
-  if (failure) std::rethrow_exception(failure);
+  if (failure && !pointless.stop_requested()) std::rethrow_exception(failure);
 }
 
 }  // namespace dbbackup::engine::postgresql

@@ -39,7 +39,9 @@ Snapshot open_snapshot(const Login& login, const Scope& scope, util::Task& task)
 // One piece of work for any of several connections.
 using Unit = std::function<void(Connection&)>;
 // Works the units off in order, one thread per connection. The first failure stops the others and
-// is thrown.
-void run_units(Connections& connections, const std::vector<Unit>& units, const util::Task& task);
+// is thrown. Returns early, without an error, when `pointless` asks for it: something beside has
+// failed, and its caller knows what.
+void run_units(Connections& connections, const std::vector<Unit>& units, const util::Task& task,
+               const std::stop_token& pointless = {});
 
 }  // namespace dbbackup::engine::postgresql

@@ -1,5 +1,7 @@
 #include "engine/postgresql/target.hpp"
 
+#include <algorithm>
+
 #include "engine/postgresql/session.hpp"
 #include "engine/row_text.hpp"
 #include "util/error.hpp"
@@ -166,24 +168,15 @@ void Server::set_properties(const std::string& database, const std::vector<std::
     }
     if (!sql.empty()) connection_->execute(sql);
   }
-  // Grants are explicit from the first on: what PUBLIC has by default and did not have at the
-  // source goes.
-  bool any_grant = false;
-  bool public_connects = false;
-  bool public_temporary = false;
-  for (const Properties::Row& row : properties.rows) {
-    if (row.name != "grant") continue;
-    any_grant = true;
-    if (!row.more.starts_with("PUBLIC")) continue;
-    public_connects = public_connects || row.value == "CONNECT";
-    public_temporary = public_temporary || row.value == "TEMPORARY";
-  }
-  if (any_grant && !no_owner) {
-    if (!public_connects) {
-      connection_->execute(cat("REVOKE CONNECT ON DATABASE ", name, " FROM PUBLIC"));
-    }
-    if (!public_temporary) {
-      connection_->execute(cat("REVOKE TEMPORARY ON DATABASE ", name, " FROM PUBLIC"));
+  // Where grants were ever touched, what PUBLIC has by default and did not have at the source goes.
+  if (properties.find("explicit_grants") && !no_owner) {
+    for (const char* privilege : {"CONNECT", "TEMPORARY"}) {
+      const bool granted = std::any_of(
+          properties.rows.begin(), properties.rows.end(), [&](const Properties::Row& row) {
+            return row.name == "grant" && row.value == privilege && row.more.starts_with("PUBLIC");
+          });
+      if (granted) continue;
+      connection_->execute(cat("REVOKE ", privilege, " ON DATABASE ", name, " FROM PUBLIC"));
     }
   }
   const auto owner = properties.find("owner");
