@@ -232,7 +232,8 @@ Program find_program(const Login& login, const std::string& name, int least_majo
     const auto program = look_at(path, login);
     if (!program) continue;
     newest = std::max(newest, program->major);
-    if (program->major >= least_major && (!best || program->major < best->major)) best = program;
+    if (program->major == least_major) return *program;  // nothing fits better
+    if (program->major > least_major && (!best || program->major < best->major)) best = program;
   }
   if (best) return *best;
   throw Error(ErrorCode::not_found,
