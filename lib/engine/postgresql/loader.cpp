@@ -60,12 +60,13 @@ bool is_plain(const Definition& definition) {
 }  // namespace
 
 Loader::Loader(const Login& login, std::string database, repository::ArtifactReader& reader,
-               const StoredDatabase& stored, const RestoreRequest& request, util::Task& task)
+               const StoredDatabase& stored, const RestoreRequest& request, bool is_new,
+               util::Task& task)
     : login_(login),
       database_(std::move(database)),
       reader_(reader),
       stored_(stored),
-      request_(request),
+      is_new_(is_new),
       task_(task),
       leader_(open_session(login, database_, task.stop())),
       folder_(std::filesystem::temp_directory_path(), "dbbackup-restore") {
@@ -91,6 +92,7 @@ const Definitions& Loader::present() {
 }
 
 bool Loader::is_empty() {
+  if (is_new_) return true;
   const auto& list = present().list;
   return std::none_of(list.begin(), list.end(), is_plain);
 }
@@ -248,6 +250,7 @@ void Loader::load_rows() {
     const StoredTable* table;
     const std::string* stream;
     std::uint64_t bytes;
+    std::size_t place;  // in its table
     bool fresh;
   };
   std::map<std::string, std::uint64_t> sizes;
@@ -259,12 +262,16 @@ void Loader::load_rows() {
       // Rows of an extension's own tables come on top of those that CREATE EXTENSION has made.
       const bool fresh =
           streams.size() == 1 && table.condition.empty() && sizes[stream] >= kWorthEmptying;
-      if (sizes[stream] > 0) pieces.push_back({&table, &stream, sizes[stream], fresh});
+      const auto place = static_cast<std::size_t>(&stream - streams.data());
+      if (sizes[stream] > 0) pieces.push_back({&table, &stream, sizes[stream], place, fresh});
       task_.progress().bytes_total += sizes[stream];
     }
   }
-  std::stable_sort(pieces.begin(), pieces.end(),
-                   [](const Piece& left, const Piece& right) { return left.bytes > right.bytes; });
+  // Large tables side by side rather than piece by piece: sessions that extend the same table wait
+  // for each other.
+  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& left, const Piece& right) {
+    return left.place != right.place ? left.place < right.place : left.bytes > right.bytes;
+  });
   std::vector<Unit> units;
   for (const Piece& piece : pieces) {
     units.push_back([this, piece](Connection& connection) {

@@ -16,8 +16,10 @@ namespace dbbackup::engine::postgresql {
 
 class Loader {
  public:
+  // `is_new`: the database was made just now, so nobody needs to look whether it is empty.
   Loader(const Login& login, std::string database, repository::ArtifactReader& reader,
-         const StoredDatabase& stored, const RestoreRequest& request, util::Task& task);
+         const StoredDatabase& stored, const RestoreRequest& request, bool is_new,
+         util::Task& task);
 
   // What stands in the target, by pg_dump's account of it.
   const Definitions& present();
@@ -50,7 +52,7 @@ class Loader {
   const std::string database_;
   repository::ArtifactReader& reader_;
   const StoredDatabase& stored_;
-  const RestoreRequest& request_;
+  const bool is_new_;
   util::Task& task_;
 
   std::unique_ptr<Connection> leader_;

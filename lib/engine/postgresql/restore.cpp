@@ -44,10 +44,10 @@ class NewDatabase {
   bool kept_ = false;
 };
 
-RestoreResult load_into(const Login& login, const std::string& database,
-                        repository::ArtifactReader& reader, const StoredDatabase& stored,
-                        const RestoreRequest& request, util::Task& task) {
-  Loader loader(login, database, reader, stored, request, task);
+RestoreResult load_into_new(const Login& login, const std::string& database,
+                            repository::ArtifactReader& reader, const StoredDatabase& stored,
+                            const RestoreRequest& request, util::Task& task) {
+  Loader loader(login, database, reader, stored, request, true, task);
   return loader.load();
 }
 
@@ -58,7 +58,7 @@ RestoreResult restore_into_new(const Login& login, repository::ArtifactReader& r
   const auto properties = read_lines(reader, kDatabaseStream, task);
   server.create(login.database, properties);
   NewDatabase made(server, login.database);
-  RestoreResult result = load_into(login, login.database, reader, stored, request, task);
+  RestoreResult result = load_into_new(login, login.database, reader, stored, request, task);
   if (stored.all) server.set_properties(login.database, properties, login.no_owner);
   made.keep();
   return result;
@@ -85,7 +85,7 @@ RestoreResult restore_in_place_of(const Login& login, repository::ArtifactReader
   const auto properties = read_lines(reader, kDatabaseStream, task);
   server.create(name, properties);
   NewDatabase made(server, name);
-  RestoreResult result = load_into(login, name, reader, stored, request, task);
+  RestoreResult result = load_into_new(login, name, reader, stored, request, task);
   require_same(reader.summary().proof, result.fingerprint);
   server.set_properties(name, properties, login.no_owner);
   server.replace(login.database, name);
@@ -96,7 +96,7 @@ RestoreResult restore_in_place_of(const Login& login, repository::ArtifactReader
 RestoreResult restore_into_present(const Login& login, repository::ArtifactReader& reader,
                                    const StoredDatabase& stored, const RestoreRequest& request,
                                    util::Task& task) {
-  Loader loader(login, login.database, reader, stored, request, task);
+  Loader loader(login, login.database, reader, stored, request, false, task);
   switch (request.mode) {
     case RestoreMode::create:
       if (!loader.is_empty()) throw not_empty(login);
@@ -132,7 +132,7 @@ RestorePlan plan_database_restore(const Login& login, repository::ArtifactReader
   plan.target_exists = connection != nullptr;
   std::vector<std::string> present;
   if (plan.target_exists) {
-    Loader loader(login, login.database, reader, stored, request, task);
+    Loader loader(login, login.database, reader, stored, request, false, task);
     plan.target_empty = loader.is_empty();
     present = loader.tables_present();
   }
