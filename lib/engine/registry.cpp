@@ -5,6 +5,7 @@
 #include "engine/engine.hpp"
 #include "engine/entry.hpp"
 #include "engine/mysql/mysql_engine.hpp"
+#include "engine/postgresql/postgresql_engine.hpp"
 #include "engine/sqlite/sqlite_engine.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -17,7 +18,7 @@ using util::Error;
 using util::ErrorCode;
 
 std::vector<Entry> entries() {
-  std::vector<Entry> all = {sqlite_engine::entry()};
+  std::vector<Entry> all = {sqlite_engine::entry(), postgresql::entry()};
   for (Entry& entry : mysql::entries()) all.push_back(std::move(entry));
   return all;
 }

@@ -16,7 +16,8 @@ LIBRARIES = {
     "spdlog": r"spdlog/", "fmt": r"fmt/", "boost/json": r"boost/json", "sqlite3": r"sqlite3(ext)?\.h$",
     "sodium": r"sodium", "date": r"date/", "zstd": r"(zstd|zdict)", "xxhash": r"xxh", "archive": r"archive",
     "boost/asio": r"boost/asio", "yaml-cpp": r"yaml-cpp/", "boost/program_options": r"boost/program_options",
-    "systemd": r"systemd/", "curl": r"curl/", "openssl": r"openssl/", "mariadb": r"(mysql(d_error)?|errmsg)\.h$",
+    "systemd": r"systemd/", "curl": r"curl/", "openssl": r"openssl/", "libpq": r"(postgresql/)?libpq",
+    "mariadb": r"(mysql(d_error)?|errmsg)\.h$",
 }
 TOP_LEVEL = {"CMakeLists.txt", "daemon", "ctl", "lib", "config", "systemd", "tests", "README.md", "LICENSE", "CHANGELOG.md",
              "CONTRIBUTING.md", "CMakePresets.json"}
