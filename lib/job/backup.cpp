@@ -34,6 +34,7 @@ void settle(Services& services, Run& run, util::Task& task) {
     run.warnings.push_back(cat("after the backup: ", error.message()));
     task.warn(run.warnings.back());
   }
+}
 
 // What an artifact was not asked to hold, so that nobody takes a part for the whole.
 std::vector<std::pair<std::string, std::string>> left_out(const engine::Scope& scope) {
