@@ -4,6 +4,7 @@
 
 #include "engine/engine.hpp"
 #include "engine/entry.hpp"
+#include "engine/mongodb/mongodb_engine.hpp"
 #include "engine/sqlite/sqlite_engine.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -15,7 +16,7 @@ using util::cat;
 using util::Error;
 using util::ErrorCode;
 
-std::vector<Entry> entries() { return {sqlite_engine::entry()}; }
+std::vector<Entry> entries() { return {sqlite_engine::entry(), mongodb::entry()}; }
 
 Entry entry_of(const std::string& engine) {
   for (Entry& entry : entries()) {
@@ -128,6 +129,18 @@ void check_options(const std::string& engine, const Options& options) {
 
 std::unique_ptr<ArtifactTables> open_tables(repository::ArtifactReader& reader) {
   return entry_of(reader.engine()).open_tables(reader);
+}
+
+std::optional<std::string> engine_of_dump(const std::string& path) {
+  for (const Entry& entry : entries()) {
+    if (entry.is_dump && entry.is_dump(path)) return entry.engine;
+  }
+  return std::nullopt;
+}
+
+repository::Summary import_dump(const std::string& engine, const std::string& path,
+                                repository::ArtifactWriter& writer, util::Task& task) {
+  return entry_of(engine).import_dump(path, writer, task);
 }
 
 bool Probe::ok() const {
