@@ -162,6 +162,8 @@ struct TableData {
   std::string name;
   std::vector<std::string> columns;
   std::vector<bool> generated = {};  // per column: computed by the database, cannot be inserted
+  // The column that is the whole row as a JSON object: an export as JSON shows nothing else.
+  std::optional<std::size_t> document = std::nullopt;
 };
 class RowSink {
  public:
@@ -189,5 +191,12 @@ class ArtifactTables {
 };
 // Requires: reader outlives the result.
 std::unique_ptr<ArtifactTables> open_tables(repository::ArtifactReader& reader);
+
+// A dump that an engine's own tools have made, and that can be imported as an artifact.
+// The engine whose dump the file is, by its first bytes; nothing for any other file.
+std::optional<std::string> engine_of_dump(const std::string& path);
+// Writes all streams and returns the facts to seal. Errors: source_damaged, unsupported, io.
+repository::Summary import_dump(const std::string& engine, const std::string& path,
+                                repository::ArtifactWriter& writer, util::Task& task);
 
 }  // namespace dbbackup::engine

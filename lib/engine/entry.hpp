@@ -27,6 +27,11 @@ struct Entry {
   bool scratch_needs_server = false;
   std::function<std::unique_ptr<Engine>(const ScratchPlace&, const Settings&)> make_scratch;
   std::function<std::unique_ptr<ArtifactTables>(repository::ArtifactReader&)> open_tables;
+  // Both or none: for engines whose tools write one file that can be imported.
+  std::function<bool(const std::string& path)> is_dump = {};
+  std::function<repository::Summary(const std::string& path, repository::ArtifactWriter&,
+                                    util::Task&)>
+      import_dump = {};
 };
 
 // "%20" and the like as bytes. Errors: usage for a malformed escape or a NUL.

@@ -4,6 +4,7 @@
 
 #include "engine/engine.hpp"
 #include "engine/entry.hpp"
+#include "engine/mongodb/mongodb_engine.hpp"
 #include "engine/mysql/mysql_engine.hpp"
 #include "engine/postgresql/postgresql_engine.hpp"
 #include "engine/sqlite/sqlite_engine.hpp"
@@ -18,7 +19,7 @@ using util::Error;
 using util::ErrorCode;
 
 std::vector<Entry> entries() {
-  std::vector<Entry> all = {sqlite_engine::entry(), postgresql::entry()};
+  std::vector<Entry> all = {sqlite_engine::entry(), postgresql::entry(), mongodb::entry()};
   for (Entry& entry : mysql::entries()) all.push_back(std::move(entry));
   return all;
 }
@@ -134,6 +135,18 @@ void check_options(const std::string& engine, const Options& options) {
 
 std::unique_ptr<ArtifactTables> open_tables(repository::ArtifactReader& reader) {
   return entry_of(reader.engine()).open_tables(reader);
+}
+
+std::optional<std::string> engine_of_dump(const std::string& path) {
+  for (const Entry& entry : entries()) {
+    if (entry.is_dump && entry.is_dump(path)) return entry.engine;
+  }
+  return std::nullopt;
+}
+
+repository::Summary import_dump(const std::string& engine, const std::string& path,
+                                repository::ArtifactWriter& writer, util::Task& task) {
+  return entry_of(engine).import_dump(path, writer, task);
 }
 
 bool Probe::ok() const {

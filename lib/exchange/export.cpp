@@ -107,7 +107,13 @@ class JsonTables final : public TableWriter {
     buffer_ += "[";
   }
   void row(const std::vector<engine::Field>& fields) override {
-    buffer_ += rows_ == 0 ? "\n{" : ",\n{";
+    buffer_ += rows_ == 0 ? "\n" : ",\n";
+    if (table_.document) {
+      append_json(fields.at(*table_.document), buffer_);
+      count_row();
+      return;
+    }
+    buffer_ += "{";
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (i > 0) buffer_.push_back(',');
       buffer_ += names_.at(i);
@@ -169,7 +175,9 @@ void write_file(FileSet& files, const std::string& name, std::string_view conten
 template <typename Writer>
 ExportResult write_folder(engine::ArtifactTables& tables, const ExportRequest& request,
                           FileSet& files, util::Task& task) {
-  write_file(files, "schema.sql", schema_text(tables, false) + schema_text(tables, true));
+  // Without SQL the statements are of the database's own shell.
+  const char* schema = tables.dialect() == nullptr ? "schema.js" : "schema.sql";
+  write_file(files, schema, schema_text(tables, false) + schema_text(tables, true));
   Writer writer(files, task);
   tables.rows(request.scope, writer, task);
   json::Object metadata = request.metadata;

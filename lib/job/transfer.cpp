@@ -59,7 +59,37 @@ RunState export_artifact(Services& services, Run& run, const Request& request, u
   return RunState::succeeded;
 }
 
+namespace {
+// A dump of the database's own tool becomes an artifact as a backup does.
+RunState import_dump(Services& services, Run& run, const std::string& engine,
+                     const Request& request, util::Task& task) {
+  const auto repository = services.repositories.get(run.repository);
+  repository::ArtifactIdentity identity;
+  identity.id = services.ids.next();
+  identity.started = services.clock.now();
+  identity.database = std::filesystem::path(request.file).stem().string();
+  identity.name = cat(identity.database, "--import");
+  identity.run = run.id;
+  identity.engine = engine;
+  identity.type = "full";
+  const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
+  const repository::Summary summary = engine::import_dump(engine, request.file, *writer, task);
+  task.check();
+  services.catalog.require_lease();
+  const repository::Committed committed = repository->commit(*writer, summary);
+  services.catalog.put_artifact(artifact_record(committed.manifest, run.repository));
+  run.artifact = identity.id;
+  run.database = identity.database;
+  run.warnings = summary.warnings;
+  task.info(cat("imported ", request.file, " as ", identity.id, ": ", committed.manifest.rows, " rows"));
+  return RunState::succeeded;
+}
+}  // namespace
+
 RunState import_artifact(Services& services, Run& run, const Request& request, util::Task& task) {
+  if (const auto engine = engine::engine_of_dump(request.file)) {
+    return import_dump(services, run, *engine, request, task);
+  }
   const auto repository = services.repositories.get(run.repository);
   const repository::Unlock unlock{.daemon_key = services.repositories.daemon_key(),
                                   .passphrase = request.passphrase};
