@@ -11,14 +11,13 @@ namespace {
 
 constexpr Column::Align kRight = Column::Align::right;
 
-Cell proof_cell(const json::Object& artifact) {
-  if (json::get_bool(artifact, "suspicious").value_or(false)) return {"suspicious", Style::warning};
-  return state_cell(text_of(item(artifact, "proof"), "state"));
-}
-
-// Sealed, checked, proved or damaged; and whether it holds only a part of its database.
+// Sealed, checked, proved or damaged; whether somebody has to look at it; and whether it holds only
+// a part of its database.
 Cell artifact_state_cell(const json::Object& artifact) {
   Cell cell = state_cell(text_of(artifact, "state"));
+  if (json::get_bool(artifact, "suspicious").value_or(false)) {
+    cell = {cell.text + ", suspicious", Style::warning};
+  }
   if (!items(artifact, "skipped").empty()) cell.text += " (partial)";
   return cell;
 }
@@ -79,7 +78,7 @@ void show_one(const json::Object& reply, const Context& context) {
                       {"Rows", count_of(statistics, "rows")},
                       {"Source size", size_of(statistics, "source_bytes")},
                       {"Added size", size_of(statistics, "added_bytes")},
-                      {"Proof", proof_cell(artifact)},
+                      {"Proof", state_cell(text_of(item(artifact, "proof"), "state"))},
                       {"Proved", time_of(proof, "proved_at", now)},
                       {"Proved by", text_of(proof, "run")}});
   for (const json::Object* hold : items(artifact, "holds")) {

@@ -35,6 +35,7 @@ enum Type : std::uint8_t {
   kRead = 5,
   kWrite = 6,
   kLstat = 7,
+  kFstat = 8,
   kOpendir = 11,
   kReaddir = 12,
   kRemove = 13,
@@ -429,12 +430,17 @@ void SftpSession::write_file(const std::string& path, ByteView content) {
   close(*handle, what);
 }
 
-std::optional<Bytes> SftpSession::read_file(const std::string& path, std::uint64_t offset,
-                                            std::uint64_t length) {
+std::optional<Bytes> SftpSession::read_file(const std::string& path,
+                                            const std::function<Part(std::uint64_t size)>& choose) {
   const std::string what = cat("cannot read ", path);
   const auto handle = open(path, kOpenRead, what);
   if (!handle) return std::nullopt;
-  Bytes content(length);
+  const Packet opened = ask(kFstat, Writer().text(ByteView(*handle)));
+  if (opened.type != kAttrsReply) fail(status_of(opened), what);
+  Reader attributes(opened.body);
+  const Part part = choose(read_attributes(attributes).size);
+  const std::uint64_t offset = part.offset;
+  Bytes content(part.length);
   struct Piece {
     std::uint32_t id;
     std::size_t at;

@@ -12,6 +12,7 @@
 // timed_out, permission_denied, no_space, io, cancelled.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -62,9 +63,14 @@ class SftpSession {
   bool make_folder(const std::string& path);
   // A new file with this content, synced where the server can.
   void write_file(const std::string& path, util::ByteView content);
-  // Absent: empty. `offset` and `length` have to lie within the file.
-  std::optional<util::Bytes> read_file(const std::string& path, std::uint64_t offset,
-                                       std::uint64_t length);
+  // Absent: empty. `choose` says which part is wanted, once the size of what was opened is known:
+  // the name may stand for another file a moment later.
+  struct Part {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+  };
+  std::optional<util::Bytes> read_file(const std::string& path,
+                                       const std::function<Part(std::uint64_t size)>& choose);
   void replace(const std::string& from, const std::string& to);  // posix-rename
   // False when `to` is there already.
   bool link(const std::string& from, const std::string& to);

@@ -87,8 +87,10 @@ class SftpStore final : public ObjectStore {
         require_present(session);
         throw absent_object(key, describe());
       }
-      const Range part = resolve_range(range, attributes->size, key, describe());
-      auto read = session.read_file(path_of(key), part.offset, part.length);
+      auto read = session.read_file(path_of(key), [&](std::uint64_t size) {
+        const Range part = resolve_range(range, size, key, describe());
+        return SftpSession::Part{part.offset, part.length};
+      });
       if (!read) throw absent_object(key, describe());
       content = std::move(*read);
     });

@@ -126,7 +126,7 @@ class Answers(unittest.TestCase):
         for words, count in expected.items():
             progress = self.run_of(*words)["progress"]
             if count is None:
-                count = sum(artifact["statistics"]["streams"] for artifact in d.json("artifact", "list")["artifacts"])
+                count = sum(artifact["statistics"]["streams"] for artifact in d.json("artifact", "list", "--control")["artifacts"])
             self.assertEqual((progress["streams_done"], progress["streams_total"]), (count, count), words)
 
     def test_a_repository_with_schedules_is_not_removed_with_them_in_silence(self):

@@ -185,7 +185,7 @@ class Everywhere(MongoTest):
         chosen = self.restore(identity, self.fresh("target"), "--include", "b")
         self.assertEqual(self.content(chosen, "a", "b"), {"a": [], "b": self.content(source, "b")["b"]})
         wrong = self.daemon.ctl("backup", source, "--include", "aa", "--wait")
-        self.assertEqual(wrong.code, 2, wrong)
+        self.assertEqual(wrong.code, 1, wrong)
 
     @needs()
     def test_parallel_ranges(self):
@@ -204,7 +204,7 @@ class Everywhere(MongoTest):
     def test_missing_database(self):
         self.add(self.fresh("nowhere"), record="nowhere" + str(self.count))
         result = self.daemon.ctl("backup", "nowhere" + str(self.count), "--wait")
-        self.assertEqual(result.code, 2, result)
+        self.assertEqual(result.code, 1, result)
 
     @needs()
     def test_unreachable_server(self):

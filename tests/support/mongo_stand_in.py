@@ -80,6 +80,7 @@ class StandIn:
         self.lock = threading.RLock()
         self.log, self.cursors, self.next_cursor = [], {}, 1000
         self.failures, self.hooks = [], []
+        self.hooks_lock = threading.Lock()
         self.primary = True
         self.connections = set()
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -225,11 +226,14 @@ class StandIn:
 
     def scripted(self, name, command):
         for hook in [one for one in self.hooks if one["command"] == name]:
-            if hook["after"] > 0:
-                hook["after"] -= 1
-            else:
+            with self.hooks_lock:  # readers come on several connections, and a hook is for one of them
+                if hook["after"] > 0:
+                    hook["after"] -= 1
+                    continue
+                if hook not in self.hooks:
+                    continue
                 self.hooks.remove(hook)
-                hook["action"]()
+            hook["action"]()
         for failure in self.failures:
             if failure["command"] != name or failure["fired"] >= failure["times"]:
                 continue
