@@ -34,12 +34,12 @@ ChunkId chunk_id(const Keys& keys, ByteView plain) {
 
 ChunkKind make_record(const Keys& keys, const ChunkId& id, ByteView plain, int level,
                       Bytes& record) {
-  thread_local Bytes frame;
-  compress_into(plain, level, frame);
+  thread_local Bytes room;
+  const ByteView frame = compress_into(plain, level, room);
   const ChunkKind kind = is_gain(frame.size(), plain.size()) ? ChunkKind::zstd : ChunkKind::raw;
   const auto code = static_cast<std::uint8_t>(kind);
   record.assign(1, code);
-  crypto::seal(keys.chunk_cipher, kind == ChunkKind::zstd ? ByteView(frame) : plain,
+  crypto::seal(keys.chunk_cipher, kind == ChunkKind::zstd ? frame : plain,
                associated_data(keys, id, code, plain.size()), record);
   return kind;
 }

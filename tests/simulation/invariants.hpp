@@ -10,7 +10,7 @@
 //   waits for a window.
 // - Two runs of one job never overlap, and no run starts outside its windows.
 //
-// Retention has its place in once_a_day().
+// What retention promises is shelf.hpp's.
 //
 // Threads: one. Errors: Violation.
 #pragma once
@@ -58,8 +58,7 @@ class Invariants {
   void looked(job::Scheduler& scheduler, const std::vector<job::Run>& runs, util::TimePoint now);
   void ran(const job::Run& run, util::TimePoint begun, util::SteadyPoint begun_steady,
            util::SteadyPoint ended);
-  // Once per simulated day, with the process up. Invariants about artifacts and retention belong
-  // here.
+  // Once per simulated day, with the process up.
   void once_a_day(util::TimePoint now);
   void at_the_end(util::TimePoint now);
 

@@ -24,7 +24,7 @@ void live(const simulation::Plan& plan) {
   const auto begun = std::chrono::steady_clock::now();
   simulation::World world(plan);
   world.live();
-  const simulation::Tally& tally = world.tally();
+  const simulation::Tally tally = world.tally();
   const simulation::Invariants::Counts& counts = world.invariants().counts();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
   std::cout << "seed " << plan.seed << ": " << plan.days << " days, " << plan.schedules
@@ -34,13 +34,15 @@ void live(const simulation::Plan& plan) {
             << counts.waited << " waited for a window\n  " << tally.runs << " runs ended, "
             << tally.interrupted << " interrupted, " << tally.crashes << " crashes, "
             << tally.sleeps << " suspensions, clock set " << tally.set_forward << "x forward and "
-            << tally.set_back << "x back, " << tally.pauses << " pauses" << std::endl;
+            << tally.set_back << "x back, " << tally.pauses << " pauses\n  " << tally.sealed
+            << " artifacts sealed, " << tally.expired << " removed by retention" << std::endl;
   require_happened("a crash", tally.crashes);
   require_happened("an interrupted run", tally.interrupted);
   require_happened("a suspension", tally.sleeps);
   require_happened("a clock set forward", tally.set_forward);
   require_happened("a clock set back", tally.set_back);
   require_happened("a pause", tally.pauses);
+  require_happened("a removal by retention", static_cast<int>(tally.expired));
   require_happened("an overlap", counts.skipped);
   require_happened("a missed time", counts.joined);
   require_happened("a run that waited for its window", counts.waited);

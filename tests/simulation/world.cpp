@@ -107,6 +107,8 @@ void World::add_schedules() {
       fixed.reset();
     }
     schedule.timezone = kZones[static_cast<std::size_t>(number) % kZones.size()];
+    shelves_.try_emplace(schedule.target, schedule.target, policy(),
+                         schedule::TimeZone::load(schedule.timezone));
     if (chance(4) == 0) schedule.jitter = minutes(1 + chance(30));
     schedule.catch_up = chance(3) != 0;
     schedule.queue_overlap = chance(3) == 0;
@@ -151,9 +153,42 @@ job::RunState World::perform(job::Run& run) {
   ++tally_.runs;
   run.started_at = ending_->begun;
   invariants_.ran(run, ending_->begun, ending_->begun_steady, ending_->ends);
+  Shelf& shelf = shelves_.at(run.job);
   const int outcome = chance(20);
-  if (outcome == 0) throw util::Error(util::ErrorCode::unavailable, "the server is away");
-  return outcome == 1 ? job::RunState::partial : job::RunState::succeeded;
+  if (outcome == 0) {
+    shelf.thin(clock_.now(), "the newest run failed");
+    throw util::Error(util::ErrorCode::unavailable, "the server is away");
+  }
+  const bool partial = outcome == 1;
+  ++tally_.sealed;
+  shelf.seal({.created = clock_.now(),
+              .partial = partial,
+              .proved = !partial && chance(10) == 0,
+              .held_until = chance(40) == 0 ? clock_.now() + hours(24) * (1 + chance(60))
+                                            : TimePoint::min()});
+  shelf.thin(clock_.now(), partial ? "the newest run is partial" : "");
+  return partial ? job::RunState::partial : job::RunState::succeeded;
+}
+
+repository::RetentionPolicy World::policy() {
+  switch (chance(5)) {
+    case 0:
+      return {.last = 3, .daily = 7};
+    case 1:
+      return {.daily = 7, .weekly = 4, .monthly = 6};
+    case 2:
+      return {.last = 1, .within = hours(24) * 10};
+    case 3:
+      return {.hourly = 12, .weekly = 8, .yearly = 2};
+    default:
+      return {.last = 5};
+  }
+}
+
+Tally World::tally() const {
+  Tally tally = tally_;
+  for (const auto& [job, shelf] : shelves_) tally.expired += shelf.removed();
+  return tally;
 }
 
 void World::finish_work() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <queue>
 #include <random>
@@ -21,6 +22,7 @@
 #include "job/scheduler.hpp"
 #include "job/services.hpp"
 #include "simulation/invariants.hpp"
+#include "simulation/shelf.hpp"
 #include "support/manual_clock.hpp"
 #include "util/file.hpp"
 #include "util/ulid.hpp"
@@ -42,6 +44,8 @@ struct Tally {
   int set_back = 0;
   int pauses = 0;
   int interrupted = 0;
+  std::size_t sealed = 0;
+  std::size_t expired = 0;  // artifacts that retention removed
   long steps = 0;
 };
 
@@ -50,7 +54,7 @@ class World {
   explicit World(const Plan& plan);
   void live();
 
-  const Tally& tally() const { return tally_; }
+  Tally tally() const;
   const Invariants& invariants() const { return invariants_; }
 
  private:
@@ -78,6 +82,7 @@ class World {
   void pause_one();
   void resume_paused();
   job::RunState perform(job::Run& run);
+  repository::RetentionPolicy policy();
 
   int chance(int below) { return std::uniform_int_distribution<>(0, below - 1)(random_); }
   util::Milliseconds duration(util::Milliseconds least, util::Milliseconds most);
@@ -101,6 +106,7 @@ class World {
   util::SteadyPoint next_event_;
   util::Milliseconds clock_error_{0};  // by how much the wall clock is set wrong
   std::vector<std::string> names_;
+  std::map<std::string, Shelf> shelves_;  // by job
   std::vector<Paused> paused_;
 };
 
