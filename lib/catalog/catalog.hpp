@@ -161,8 +161,8 @@ class Catalog {
   std::optional<Run> find_run(const std::string& id);
   Run run(const std::string& id_or_prefix);  // Errors: not_found; usage when a prefix fits several
   std::vector<Run> runs(const RunFilter& filter);  // newest first
-  // The newest backup run of a job that came to an end by itself: what was cancelled or skipped
-  // says nothing about the job.
+  // The backup run of a job that came to an end by itself last: what was cancelled before it failed,
+  // or skipped, says nothing about the job.
   std::optional<Run> last_attempt(const std::string& job);
   // How long the newest runs like this one took, at most `limit` of them: backups of its job, or
   // what its schedule started. Only runs that reached their end count (succeeded or partial).

@@ -28,8 +28,8 @@ void give_back_space(Connection& db) {
   }
 }
 
-// Of each job the newest ended run of every kind stays (those that have not ended stay anyway), and
-// of each schedule the last run.
+// Of each job the newest ended run of every kind stays (those that have not ended stay anyway) and
+// the last attempt, by which retention judges; of each schedule the last run.
 std::set<std::string> runs_that_stay(Connection& db) {
   Statement statement = db.prepare(R"sql(
     SELECT (SELECT id FROM runs WHERE job = jobs.name AND kind = kinds.kind
@@ -37,6 +37,10 @@ std::set<std::string> runs_that_stay(Connection& db) {
     FROM jobs,
          (SELECT 'backup' AS kind UNION ALL SELECT 'restore' UNION ALL SELECT 'drill'
           UNION ALL SELECT 'verify' UNION ALL SELECT 'export') AS kinds
+    UNION SELECT (SELECT id FROM runs WHERE job = jobs.name AND kind = 'backup' AND
+            (state IN ('succeeded', 'partial', 'failed', 'interrupted') OR
+             (state = 'cancelled' AND earlier_attempts <> '[]'))
+            ORDER BY finished_at DESC, id DESC LIMIT 1) FROM jobs
     UNION SELECT last_run FROM schedules)sql");
   std::set<std::string> ids;
   while (statement.step()) ids.insert(statement.string(0));

@@ -132,13 +132,18 @@ std::vector<Run> Catalog::runs(const RunFilter& wanted) {
 }
 
 std::optional<Run> Catalog::last_attempt(const std::string& job) {
-  return impl_->read([&](Connection& db) {
+  return impl_->read([&](Connection& db) -> std::optional<Run> {
+    // The one that ended last, not the one that was queued last: a retry may have waited for long.
+    Statement statement = db.prepare(R"sql(
+      SELECT id FROM runs WHERE job = ? AND kind = 'backup' AND
+        (state IN ('succeeded', 'partial', 'failed', 'interrupted') OR
+         (state = 'cancelled' AND earlier_attempts <> '[]'))
+      ORDER BY finished_at DESC, id DESC LIMIT 1)sql");
+    statement.bind(1, job);
+    if (!statement.step()) return std::nullopt;
     Filter filter;
-    filter.equals("job", job);
-    filter.add("kind = 'backup'");
-    filter.add("state IN ('succeeded', 'partial', 'failed', 'interrupted')");
-    const std::vector<Run> newest = select(db, filter, 1);
-    return newest.empty() ? std::nullopt : std::optional(newest.front());
+    filter.equals("id", statement.string(0));
+    return select(db, filter, 1).front();
   });
 }
 

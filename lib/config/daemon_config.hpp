@@ -59,7 +59,7 @@ struct HistoryConfig {
 struct MaintenanceConfig {
   std::uint64_t rate = 0;  // bytes per second that repacking and checking read; 0: no limit
   util::Milliseconds reread_within = std::chrono::days(30);        // 1 day to 10 years
-  util::Milliseconds control_backup_every = std::chrono::days(1);  // 0 (never) to 1 year
+  util::Milliseconds control_backup_every = std::chrono::hours(1);  // 0 (never) to 1 year
   bool operator==(const MaintenanceConfig&) const = default;
 };
 

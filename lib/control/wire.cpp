@@ -97,6 +97,22 @@ bool names_a_secret(std::string_view option) {
   return std::ranges::any_of(kEndings, [&](auto ending) { return name.ends_with(ending); });
 }
 
+// ?sslpassword=word&x=y becomes ?sslpassword=***&x=y.
+std::string without_secret_parameters(std::string url) {
+  std::size_t at = url.find('?');
+  while (at != std::string::npos) {
+    const std::size_t begin = at + 1;
+    const std::size_t end = std::min(url.find('&', begin), url.size());
+    const std::size_t equals = url.find('=', begin);
+    at = end == url.size() ? std::string::npos : end;
+    if (equals >= end) continue;
+    if (!names_a_secret(std::string_view(url).substr(begin, equals - begin))) continue;
+    url.replace(equals + 1, end - equals - 1, "***");
+    at = url.find('&', equals);
+  }
+  return url;
+}
+
 // scheme://user:password@host becomes scheme://user@host.
 std::string without_password(std::string_view url) {
   const std::size_t authority = url.find("://");
@@ -164,7 +180,7 @@ json::Object without_secrets(const Command& command, const json::Object& params)
     const json::Value* value = json::find(params, parameter.name);
     if (value == nullptr || parameter.type == ParameterType::secret) continue;
     if (value->is_string()) {
-      kept[parameter.name] = without_password(value->get_string());
+      kept[parameter.name] = without_secret_parameters(without_password(value->get_string()));
     } else if (parameter.type == ParameterType::options && value->is_object()) {
       json::Object options = value->get_object();
       for (auto& option : options) {

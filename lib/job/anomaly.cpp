@@ -34,10 +34,12 @@ bool fell_by_more_than(std::int64_t percent, std::uint64_t before, std::uint64_t
          static_cast<double>(percent) * static_cast<double>(before);
 }
 
-// The proof of the newest artifact of the job that is complete and in order.
-std::optional<std::vector<TableProof>> last_good_proof(Services& services, const std::string& job) {
+// The proof of the newest artifact of the job that is in order and was to hold the same part of the
+// database.
+std::optional<std::vector<TableProof>> last_good_proof(Services& services, const std::string& job,
+                                                       const repository::Skipped& skipped) {
   for (const catalog::Artifact& artifact : services.catalog.artifacts({.job = job})) {
-    if (artifact.suspicious() || !artifact.skipped.empty() ||
+    if (artifact.suspicious() || artifact.skipped != skipped ||
         artifact.state == catalog::ArtifactState::damaged) {
       continue;
     }
@@ -79,10 +81,10 @@ void judge(Services& services, const catalog::Run& run, repository::Summary& sum
   const std::optional<catalog::Job> job =
       run.job.empty() ? std::nullopt : services.catalog.find_job(run.job);
   // A partial backup has said itself what it lacks, and freezes retention by its state.
-  if (!job || !summary.skipped.empty()) return;
+  if (!job || repository::is_partial(summary.skipped)) return;
   std::optional<std::vector<TableProof>> before;
   try {
-    before = last_good_proof(services, job->name);
+    before = last_good_proof(services, job->name, summary.skipped);
   } catch (const util::Error& error) {
     task.warn(cat("cannot compare with the artifact before: ", error.message()));
     return;

@@ -40,11 +40,12 @@ void settle(Services& services, Run& run, util::Task& task) {
 std::vector<std::pair<std::string, std::string>> left_out(const engine::Scope& scope) {
   std::vector<std::pair<std::string, std::string>> parts;
   if (!scope.include.empty()) {
-    parts.emplace_back("*", cat("not chosen: only ", util::join(scope.include, ", ")));
+    parts.emplace_back("*", cat(repository::kNotWanted, "only ", util::join(scope.include, ", ")));
   }
-  for (const std::string& pattern : scope.exclude) parts.emplace_back(pattern, "excluded");
+  for (const std::string& pattern : scope.exclude)
+    parts.emplace_back(pattern, cat(repository::kNotWanted, "excluded"));
   for (const auto& [table, condition] : scope.where) {
-    parts.emplace_back(table, cat("only the rows where ", condition));
+    parts.emplace_back(table, cat(repository::kNotWanted, "only rows where ", condition));
   }
   return parts;
 }
@@ -74,10 +75,10 @@ RunState back_up(Services& services, Run& run, const Request& request, util::Tas
   const std::unique_ptr<repository::ArtifactWriter> writer = repository->begin(identity, task);
   repository::Summary summary = engine->back_up(request.scope, *writer, task);
   task.check();
-  judge(services, run, summary, task);
   // What the engine could not read makes the run partial; what nobody wanted does not.
   const auto missed = summary.skipped;
   for (auto& part : left_out(request.scope)) summary.skipped.push_back(std::move(part));
+  judge(services, run, summary, task);
   // A daemon that was stopped for so long that another one took its place must not add to its work.
   services.catalog.require_lease();
   const repository::Committed committed = repository->commit(*writer, summary);

@@ -67,7 +67,8 @@ void back_up_control(Services& services, const std::string& repository_name, con
   services.catalog.put_artifact(artifact_record(committed.manifest, repository_name));
   task.info(cat("backed up the control database as ", identity.id, ", ",
                 util::format_size(committed.added_bytes), " added"));
-  apply_retention(services, plan_retention(services, identity.job), repository_name, quiet);
+  apply_retention(services, plan_retention(services, identity.job, {}, repository_name),
+                  repository_name, quiet);
 }
 
 bool fetch_control(Services& services, const std::string& repository_name, const fs::path& file,

@@ -113,6 +113,9 @@ RunState rescan(Services& services, Run& run, const Request&, util::Task& task) 
 
 void reconcile(Services& services, const std::string& repository_name) {
   const auto repository = services.repositories.get(repository_name);
+  // A repository whose holds and proofs are still to be learnt waits for its rescan: artifacts
+  // without them would look removable.
+  if (needs_rebuild(services.catalog, repository->id())) return;
   for (const repository::Manifest& manifest : repository->list()) {
     if (services.catalog.find_artifact(manifest.id)) continue;
     services.catalog.put_artifact(artifact_record(manifest, repository_name));

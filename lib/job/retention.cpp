@@ -42,6 +42,11 @@ std::string frozen(Services& services, const std::string& job,
                "): nothing of job ", job, " is removed until it is accepted");
   }
   if (!succeeded.empty()) return {};
+  for (const catalog::Run& run : services.catalog.runs({.job = job, .unfinished = true})) {
+    if (run.earlier_attempts.empty()) continue;
+    return cat("run ", run.id, " of job ", job,
+               " failed and is tried again: nothing is removed until it succeeds");
+  }
   const std::optional<catalog::Run> newest = services.catalog.last_attempt(job);
   if (!newest || newest->state == catalog::RunState::succeeded) return {};
   return cat("the newest run of job ", job, " ended as ", catalog::run_state_name(newest->state),
@@ -129,10 +134,15 @@ bool remove_one(Services& services, repository::Repository& repository, const Ar
 }  // namespace
 
 JobRetention plan_retention(Services& services, const std::string& job,
-                            const std::string& succeeded) {
+                            const std::string& succeeded, const std::string& repository) {
   JobRetention plan;
   plan.job = job;
   plan.artifacts = services.catalog.artifacts({.job = job, .control = true});
+  if (job == catalog::kControlName && !repository.empty()) {
+    // Each repository keeps its own, so that any one of them is enough.
+    std::erase_if(plan.artifacts,
+                  [&](const Artifact& artifact) { return artifact.repository != repository; });
+  }
   if (job.empty()) {
     std::erase_if(plan.artifacts, [](const Artifact& artifact) { return !artifact.job.empty(); });
   }
@@ -144,7 +154,7 @@ JobRetention plan_retention(Services& services, const std::string& job,
                      .base = artifact.base,
                      .proved = artifact.state == catalog::ArtifactState::proved,
                      .damaged = artifact.state == catalog::ArtifactState::damaged,
-                     .partial = !artifact.skipped.empty(),
+                     .partial = repository::is_partial(artifact.skipped),
                      .protection = protection_of(services.catalog, artifact.id, used)});
   }
   plan.verdict = repository::apply_retention(
@@ -160,7 +170,8 @@ std::vector<JobRetention> plan_repository_retention(Services& services,
     jobs.insert(artifact.job);
   }
   std::vector<JobRetention> plans;
-  for (const std::string& job : jobs) plans.push_back(plan_retention(services, job));
+  for (const std::string& job : jobs)
+    plans.push_back(plan_retention(services, job, {}, repository));
   return plans;
 }
 

@@ -22,9 +22,10 @@ struct JobRetention {
   repository::Retention verdict;
 };
 
-// `succeeded` is a run that is about to end well and is still `running` in the catalog.
+// `succeeded` is a run that is about to end well and is still `running` in the catalog. Copies of
+// the control database are planned per repository, everything else over all of them.
 JobRetention plan_retention(Services& services, const std::string& job,
-                            const std::string& succeeded = {});
+                            const std::string& succeeded = {}, const std::string& repository = {});
 // Of every job that has an artifact there.
 std::vector<JobRetention> plan_repository_retention(Services& services,
                                                     const std::string& repository);

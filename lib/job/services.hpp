@@ -21,7 +21,7 @@ namespace dbbackup::job {
 struct Maintenance {
   // Scheduled checks read so much at a time that everything stored is read again within this.
   util::Milliseconds reread_within = std::chrono::days(30);
-  util::Milliseconds control_backup_every = std::chrono::days(1);  // 0: never
+  util::Milliseconds control_backup_every = std::chrono::hours(1);  // 0: never
 };
 
 struct Services {

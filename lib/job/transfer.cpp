@@ -81,7 +81,8 @@ RunState import_dump(Services& services, Run& run, const std::string& engine,
   run.artifact = identity.id;
   run.database = identity.database;
   run.warnings = summary.warnings;
-  task.info(cat("imported ", request.file, " as ", identity.id, ": ", committed.manifest.rows, " rows"));
+  task.info(
+      cat("imported ", request.file, " as ", identity.id, ": ", committed.manifest.rows, " rows"));
   return RunState::succeeded;
 }
 }  // namespace

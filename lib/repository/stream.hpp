@@ -104,6 +104,17 @@ struct Summary {
   util::json::Object engine_data;       // whatever the engine needs again at restore; small
 };
 
+// How the reason of a skipped part begins that nobody asked for. Any other reason tells of
+// something that was wanted and could not be read: it makes an artifact partial.
+inline constexpr std::string_view kNotWanted = "not asked for: ";
+using Skipped = std::vector<std::pair<std::string, std::string>>;  // name, reason
+inline bool is_partial(const Skipped& skipped) {
+  for (const auto& [name, reason] : skipped) {
+    if (!reason.starts_with(kNotWanted)) return true;
+  }
+  return false;
+}
+
 class ArtifactWriter {
  public:
   virtual ~ArtifactWriter() =

@@ -110,6 +110,9 @@ TEST_CASE("what is written down has no secrets", "[control]") {
   CHECK(url_kept("mysql://u:p@ss@h/d") == "mysql://u@h/d");
   CHECK(url_kept("mysql://u:hunter2@") == "mysql://u@");
   CHECK(url_kept("mongodb://h:27017/d") == "mongodb://h:27017/d");
+  CHECK(url_kept("postgresql://h/d?sslpassword=hunter2&sslmode=require") ==
+        "postgresql://h/d?sslpassword=***&sslmode=require");
+  CHECK(url_kept("postgresql://h/d?a=1&password=hunter2") == "postgresql://h/d?a=1&password=***");
 }
 
 }  // namespace

@@ -80,6 +80,44 @@ TEST_CASE("retention is applied after each successful backup of a job", "[job][k
   CHECK(fixture.catalog.find_artifact(by_hand.artifact));
 }
 
+TEST_CASE("artifacts of a job that wants only a part count for its rules", "[job][keep]") {
+  KeepFixture fixture;
+  fixture.keep_last(3);
+  Request part;
+  part.scope.exclude = {"empty"};
+  const auto back_up_part = [&] {
+    const Run run = fixture.perform_run(JobFixture::run_of("nightly"), part);
+    require_succeeded(run);
+    return run.artifact;
+  };
+  Ids made;
+  for (int i = 0; i < 4; ++i) made.push_back(back_up_part());
+  CHECK(fixture.artifacts() == Ids{made[3], made[2], made[1]});
+  // And its anomalies are seen.
+  sqlite::Connection(fixture.source.string(), sqlite::OpenMode::read_write)
+      .execute("DELETE FROM orders");
+  const std::string odd = back_up_part();
+  CHECK(fixture.catalog.artifact(odd).suspicious());
+}
+
+TEST_CASE("nothing is removed while a failed run waits to be tried again", "[job][keep]") {
+  KeepFixture fixture;
+  for (int i = 0; i < 3; ++i) fixture.back_up();
+  fixture.keep_last(1);
+  Run retry = fixture.make_run("nightly", RunState::queued);
+  retry.attempt = 2;
+  retry.earlier_attempts = {catalog::Attempt{}};
+  fixture.catalog.add_run(retry);
+  require_succeeded(fixture.on_repository(RunKind::prune));
+  CHECK(fixture.artifacts().size() == 3);
+  // Cancelled while it waits, it still is the attempt that failed last.
+  retry.state = RunState::cancelled;
+  retry.finished_at = fixture.clock.now() + std::chrono::hours(1);
+  fixture.catalog.update_run(retry);
+  require_succeeded(fixture.on_repository(RunKind::prune));
+  CHECK(fixture.artifacts().size() == 3);
+}
+
 TEST_CASE("nothing is removed after a failed run until one succeeds", "[job][keep]") {
   KeepFixture fixture;
   for (int i = 0; i < 3; ++i) fixture.back_up();
