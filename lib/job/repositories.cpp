@@ -42,9 +42,32 @@ repository::Settings Repositories::settings(const std::string& index_name) const
   return settings;
 }
 
+// Opening may take as long as a store's server likes; meanwhile only those wait who want the same
+// repository.
 std::shared_ptr<repository::Repository> Repositories::get(const std::string& name) {
+  std::shared_ptr<std::mutex> gate;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto it = open_.find(name); it != open_.end()) return it->second;
+    std::shared_ptr<std::mutex>& known = gates_[name];
+    if (!known) known = std::make_shared<std::mutex>();
+    gate = known;
+  }
+  const std::scoped_lock one_at_a_time(*gate);
+  std::uint64_t forgotten = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto it = open_.find(name); it != open_.end()) return it->second;
+    forgotten = forgotten_;
+  }
+  std::shared_ptr<repository::Repository> opened = open(name);
   const std::scoped_lock lock(mutex_);
-  if (const auto it = open_.find(name); it != open_.end()) return it->second;
+  // What was forgotten meanwhile may have been this one, whose settings are then old.
+  if (forgotten == forgotten_) open_[name] = opened;
+  return opened;
+}
+
+std::shared_ptr<repository::Repository> Repositories::open(const std::string& name) const {
   const catalog::Repository record = catalog_.repository(name);
   try {
     auto store = storage::open_store(record.url,
@@ -63,7 +86,6 @@ std::shared_ptr<repository::Repository> Repositories::get(const std::string& nam
                             record.repository_id, " as recorded"),
                   "another repository was put in its place; add it under a name of its own");
     }
-    open_[name] = opened;
     return opened;
   } catch (const Error& error) {
     throw error.with_context(util::cat("repository ", name));
@@ -147,6 +169,7 @@ void Repositories::take_over(const std::string& name) {
 void Repositories::forget(const std::string& name) {
   const std::scoped_lock lock(mutex_);
   open_.erase(name);
+  ++forgotten_;
 }
 
 }  // namespace dbbackup::job

@@ -56,6 +56,7 @@ class Repositories {
 
  private:
   repository::Settings settings(const std::string& index_name) const;
+  std::shared_ptr<repository::Repository> open(const std::string& name) const;
 
   catalog::Catalog& catalog_;
   crypto::Secret daemon_key_;
@@ -63,6 +64,8 @@ class Repositories {
   const util::Clock& clock_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<repository::Repository>> open_;
+  std::map<std::string, std::shared_ptr<std::mutex>> gates_;  // held while one is being opened
+  std::uint64_t forgotten_ = 0;                               // calls of forget()
 };
 
 }  // namespace dbbackup::job
